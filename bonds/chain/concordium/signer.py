@@ -1,0 +1,95 @@
+"""Who signs: the Signer the adapter asks, and one that reads its keys from a file. Keys never leave this module, nor
+show in a repr or a log."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from nacl.signing import SigningKey
+
+from bonds.chain.concordium import addresses
+from bonds.chain.concordium.transactions import Signatures
+from bonds.chain.gateway import ChainMisconfigured
+
+SEED_BYTES = 32
+
+
+class Signer(Protocol):
+    """Signs for one or more accounts. Both methods raise ChainMisconfigured for an account whose keys it does not
+    hold."""
+
+    def signature_count(self, account: str) -> int:
+        """How many signatures `sign` gives for the account: each costs energy, which is part of what is signed."""
+        ...
+
+    def sign(self, account: str, digest: bytes) -> Signatures:
+        """Ed25519 signatures of the 32-byte digest by credential and key index. Deterministic."""
+        ...
+
+
+class KeyFileSigner:
+    """Signs with every key of a JSON file: {"address": base58, "keys": {"0": {"0": "<32-byte seed in hex>"}}}.
+
+    The file is read once, at construction; ChainMisconfigured where it is missing or malformed, without repeating its
+    content.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ChainMisconfigured(f"the key file {self._path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise ChainMisconfigured(f"the key file {self._path} is not JSON") from None
+        self._address, self._keys = self._parse(document)
+
+    def __repr__(self) -> str:
+        return f"<KeyFileSigner {self._address}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not pickled")
+
+    def _parse(self, document: Any) -> tuple[str, Mapping[int, Mapping[int, SigningKey]]]:
+        try:
+            address = document["address"]
+            addresses.decode(address)
+            keys = {
+                _index(credential): {_index(key): SigningKey(_seed(seed)) for key, seed in seeds.items()}
+                for credential, seeds in document["keys"].items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError):
+            keys = {}  # refused below, outside this clause: a chained traceback would show the seed
+        if not keys or not all(keys.values()):
+            raise ChainMisconfigured(f"the key file {self._path} does not hold an address and its keys")
+        return address, keys
+
+    def _check(self, account: str) -> None:
+        if not addresses.same_account(account, self._address):
+            raise ChainMisconfigured(f"no key for the account {account}")
+
+    def signature_count(self, account: str) -> int:
+        self._check(account)
+        return sum(len(keys) for keys in self._keys.values())
+
+    def sign(self, account: str, digest: bytes) -> Signatures:
+        self._check(account)
+        return {
+            credential: {index: key.sign(digest).signature for index, key in keys.items()}
+            for credential, keys in self._keys.items()
+        }
+
+
+def _index(text: str) -> int:
+    index = int(text)
+    if not 0 <= index <= 255:
+        raise ValueError("index out of range")
+    return index
+
+
+def _seed(text: str) -> bytes:
+    seed = bytes.fromhex(text)
+    if len(seed) != SEED_BYTES:
+        raise ValueError("wrong length")
+    return seed

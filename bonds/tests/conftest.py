@@ -1,0 +1,31 @@
+"""A devnet whose blocks are made only when a test says so, and a gateway to it."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from bonds.chain.concordium import addresses
+from bonds.chain.concordium.adapter import ConcordiumGateway
+from bonds.chain.concordium.signer import KeyFileSigner
+from bonds.chain.devnet.process import DevnetProcess
+
+TOKEN_CONTRACT, REGISTRY_CONTRACT = 1000, 1001
+
+
+def account(name: str) -> str:
+    """An address as accounts have them: its last three bytes are not zero, so that no test mistakes it for the account's key."""
+    return addresses.encode(hashlib.sha256(f"test account {name}".encode()).digest())
+
+
+@pytest.fixture
+def devnet(tmp_path) -> Iterator[DevnetProcess]:
+    with DevnetProcess(tmp_path / "devnet", hold=True) as node:
+        yield node
+
+
+@pytest.fixture
+def gateway(devnet) -> ConcordiumGateway:
+    return ConcordiumGateway(
+        endpoints=[devnet.address], signer_factory=lambda: KeyFileSigner(devnet.wallet_keys_file), timeout_seconds=5
+    )

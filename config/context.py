@@ -1,0 +1,29 @@
+"""Build what every job handler is given from settings: the chain, the mailer, the clock. The only place that names an adapter."""
+
+from functools import cache
+
+from django.conf import settings
+from django.core import mail
+
+from bonds.chain.concordium.adapter import ConcordiumGateway
+from bonds.chain.concordium.signer import KeyFileSigner
+from bonds.chain.gateway import ChainGateway
+from jobs.service import JobContext
+
+
+@cache
+def chain() -> ChainGateway:
+    """The one gateway of this process; connections open on first use, keys are read at the first signature."""
+    return ConcordiumGateway(
+        endpoints=settings.CHAIN_ENDPOINTS,
+        tls=settings.CHAIN_TLS,
+        timeout_seconds=settings.CHAIN_TIMEOUT_SECONDS,
+        signer_factory=lambda: KeyFileSigner(settings.CLOUD_WALLET_KEYS_FILE),
+        genesis_hash=settings.CHAIN_GENESIS_HASH or None,
+        max_behind_seconds=settings.CHAIN_MAX_BEHIND_SECONDS,
+    )
+
+
+def build() -> JobContext:
+    """What settings.JOB_CONTEXT_FACTORY names."""
+    return JobContext(chain=chain(), mailer=mail.get_connection)

@@ -1,0 +1,64 @@
+"""NotificationsService: what the queue runs for this room. Loads nothing itself: one service function per job, then an outcome."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from jobs.service import Done, Fail, JobContext, JobType, Mode, Outcome, Retry
+from notifications.errors import BadNotice, MailDelayed, MailRefused
+from notifications.services import email, notify
+
+if TYPE_CHECKING:
+    from jobs.models import Job
+
+EVENT_JOB = "notification_event_processor"
+FANOUT_JOB = "notification_fanout_processor"
+# With the queue's exponential back-off, about two hours of a dead mail server before a person is asked.
+MAIL_MAX_RETRIES = 12
+_REFUSALS = {
+    EVENT_JOB: "not built yet: turning chain events into notifications",
+    FANOUT_JOB: "not built yet: sending an announcement to many users",
+}
+
+
+class NotificationsService:
+    """Tells people. The event scan and the fan-out of announcements are registered and refuse: nothing enqueues them yet."""
+
+    name = "NotificationsService"
+    job_types = (
+        JobType(EVENT_JOB),
+        JobType(FANOUT_JOB),
+        JobType(notify.INDIVIDUAL_JOB, mode=Mode.DATABASE, quick=True),
+        JobType(email.MAIL_JOB, mode=Mode.STEPS, quick=True, max_retries=MAIL_MAX_RETRIES),
+    )
+
+    def process_job(self, job: "Job", context: JobContext) -> Outcome:
+        """Do one job of this room; BadNotice and a payload that names nothing are terminal."""
+        try:
+            return self._process(job, context)
+        except BadNotice as error:
+            return Fail(str(error))
+
+    def _process(self, job: "Job", context: JobContext) -> Outcome:
+        if job.job_type == notify.INDIVIDUAL_JOB:
+            return Done(notify.deliver(job.payload))
+        if job.job_type == email.MAIL_JOB:
+            return self._send_mail(job, context)
+        return Fail(_REFUSALS.get(job.job_type, f"NotificationsService does not serve {job.job_type}"))
+
+    def _send_mail(self, job: "Job", context: JobContext) -> Outcome:
+        notification_id = _notification_id(job)
+        try:
+            return Done(email.send_mail(notification_id, context))
+        except MailRefused as error:
+            return Fail(str(error))
+        except MailDelayed as error:
+            if job.attempts > job.max_retries:  # the queue dead-letters this attempt: the record must show it
+                email.record_failure(notification_id, context)
+            return Retry(str(error))
+
+
+def _notification_id(job: "Job") -> UUID:
+    try:
+        return UUID(job.payload["notification"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise BadNotice("the payload names no notification") from None
