@@ -331,12 +331,10 @@ def test_instances_name_their_module(wallet):
     assert [address.index for address in wallet.node.GetInstanceList(LAST_FINAL)] == [BOND, REGISTRY]
 
 
-def test_a_thousand_accounts_are_quick_and_come_once(devnet, wallet):
+def test_a_thousand_accounts_come_once(devnet, wallet):
     accounts = [(new_account()[0], None) for _ in range(1000)]
-    started = time.monotonic()
     devnet.control.create_accounts(accounts)
     devnet.control.create_accounts(accounts)
-    assert time.monotonic() - started < 10
     assert len(list(wallet.node.GetAccountList(LAST_FINAL))) == 1002
 
 

@@ -41,9 +41,7 @@ def test_jobs_run_once_each_and_the_cluster_stops_cleanly(effects, log):
         queue.enqueue_many("probe", [{}] * 20)
         queue.enqueue("probe_parent", {"children": 5})
         wait_for(all_completed)
-        started = time.monotonic()
         assert running.stop() == 0
-        assert time.monotonic() - started < 3
     left = [job_id for job_id, step in effects() if step != "woken"]
     assert len(left) == len(set(left)) == 225
     assert not OrmQ.objects.exists()
@@ -54,11 +52,10 @@ def test_jobs_run_once_each_and_the_cluster_stops_cleanly(effects, log):
 
 def test_slow_jobs_run_side_by_side(effects, log):
     with cluster(log) as running:
-        started = time.monotonic()
         for _ in range(4):
-            queue.enqueue("probe", {"sleep": 1.5})
+            queue.enqueue("probe", {"sleep": 2})
+        wait_for(lambda: Job.objects.filter(status="processing").count() == 4)
         wait_for(all_completed)
-        assert time.monotonic() - started < 3.5  # one after another: 6
         assert len(set(Job.objects.values_list("processed_by", flat=True))) == 4
         assert running.stop() == 0
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from bonds.models import Payment, PaymentAttempt, PaymentStatus
-from bonds.services import payments
+from bonds.services.totals import RunTotals, totals
 from jobs.models import Job
 from jobs.states import Status
 from yields.models import YieldDistribution, YieldPayment
@@ -36,8 +36,8 @@ class Progress:
     run: YieldDistribution
 
     @cached_property
-    def totals(self) -> payments.RunTotals:
-        return payments.totals(self.run.pk)
+    def totals(self) -> RunTotals:
+        return totals(self.run.pk)
 
     @property
     def is_planned(self) -> bool:
