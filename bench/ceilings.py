@@ -28,9 +28,10 @@ _EFFECT = "INSERT INTO bench_effects (n, pid) VALUES (%s, %s)"
 _EFFECTS = "INSERT INTO bench_effects (n, pid) SELECT made.n, %s FROM unnest(%s::bigint[]) AS made(n)"
 _DONE = "status = 'completed', finished_at = clock_timestamp(), lease_token = NULL, lease_expires_at = NULL"
 _COMPLETE = f"UPDATE job_queue SET {_DONE} WHERE id = %s AND lease_token = %s::uuid AND status = 'processing'"
+# The shape of the queue's own statement (jobs/states.py): by primary key, whatever the planner believes.
 _COMPLETE_ALL = f"""
-UPDATE job_queue q SET {_DONE} FROM unnest(%s::bigint[], %s::uuid[]) AS held(id, token)
-WHERE q.id = held.id AND q.lease_token = held.token AND q.status = 'processing'
+UPDATE job_queue q SET {_DONE}
+WHERE q.id = ANY(%s::bigint[]) AND coalesce(q.status) = 'processing' AND q.lease_token = ANY(%s::uuid[])
 """
 
 

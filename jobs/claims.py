@@ -113,7 +113,7 @@ WITH pick AS MATERIALIZED (
 ), claimed AS (
   UPDATE job_queue q SET {_TO_PROCESSING}
   WHERE q.id = ANY(ARRAY(SELECT id FROM due)) -- as an array: always the primary key, whatever the planner makes of the LIMIT
-  RETURNING q.*
+  RETURNING q.run_at, {", ".join(f"q.{name}" for name in _CLAIMED_FIELDS)}
 )
 SELECT pick.job_type, pick.is_limited, {", ".join(f"claimed.{name}" for name in _CLAIMED_FIELDS)}
 FROM pick LEFT JOIN claimed ON true ORDER BY claimed.priority DESC, claimed.run_at, claimed.id

@@ -20,7 +20,7 @@ from jobs.claims import Claimant, Turns, claim
 from jobs.errors import BadPayload, ParentFinished
 from jobs.models import AttemptOutcome, Job
 from jobs.service import JobType, LeaseLost, registry
-from jobs.states import OPEN_RESOLUTIONS, TERMINAL, assignments, guard, guarded_update, quoted
+from jobs.states import OPEN_RESOLUTIONS, TERMINAL, assignments, guard, guard_all, guarded_update, quoted
 
 __all__ = [
     "Claimant",
@@ -356,20 +356,22 @@ def confirm(job: Job, note: str, *, seconds: float) -> None:
         child_ended(job.parent_id)
 
 
-_COMPLETE_ALL = f"""
-UPDATE job_queue q SET {assignments("complete", **_AT_ONCE)}
-FROM unnest(%s::bigint[], %s::uuid[]) AS held(id, token)
-WHERE q.id = held.id AND {guard("complete", lease="held.token")} RETURNING q.id
-"""
+_COMPLETE_ALL = (
+    f"UPDATE job_queue q SET {assignments('complete', **_AT_ONCE)} WHERE {guard_all('complete')} RETURNING q.id"
+)
 _CONFIRM_ALL = """
 UPDATE job_queue q SET finished_at = clock_timestamp(), note = done.note
 FROM unnest(%s::bigint[], %s::text[]) AS done(id, note) WHERE q.id = done.id
 """
 
 
+def _leases(jobs: Sequence[Job]) -> dict[str, object]:
+    return {"ids": [job.pk for job in jobs], "leases": [job.lease_token for job in jobs]}
+
+
 def complete_all_first(jobs: Sequence[Job]) -> list[Job]:
     """completing() for a package, in one statement; returns the jobs that are still ours, for the others have moved on."""
-    held = database.rows(_COMPLETE_ALL, ([job.pk for job in jobs], [job.lease_token for job in jobs]))
+    held = database.rows(_COMPLETE_ALL, _leases(jobs))
     ids = {row[0] for row in held}
     return [job for job in jobs if job.pk in ids]
 
@@ -402,11 +404,7 @@ def release(job: Job, reason: str = "") -> None:
         wake_after_commit()
 
 
-_RELEASE_ALL = f"""
-UPDATE job_queue q SET {assignments("release", attempts="q.attempts - 1")}
-FROM unnest(%s::bigint[], %s::uuid[]) AS held(id, token)
-WHERE q.id = held.id AND {guard("release", lease="held.token")}
-"""
+_RELEASE_ALL = f"UPDATE job_queue q SET {assignments('release', attempts='q.attempts - 1')} WHERE {guard_all('release')}"
 
 
 def release_all(jobs: Sequence[Job]) -> int:
@@ -414,7 +412,7 @@ def release_all(jobs: Sequence[Job]) -> int:
     if not jobs:
         return 0
     with _joined():
-        given = database.run(_RELEASE_ALL, ([job.pk for job in jobs], [job.lease_token for job in jobs]))
+        given = database.run(_RELEASE_ALL, _leases(jobs))
         wake_after_commit()
     return given
 
