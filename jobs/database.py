@@ -108,6 +108,11 @@ def prepare_once(name: str, sql: str) -> None:
         names.add(name)
 
 
+def forget_prepared() -> None:
+    """What prepare_once() made on this thread's connection is gone, and is to be made again."""
+    _prepared.pop(raw_connection(), None)
+
+
 def is_lost() -> bool:
     """Whether this thread's connection is gone, as opposed to having refused a statement."""
     raw = connection.connection

@@ -94,7 +94,7 @@ def _perform_at_once(job: Job, kind: JobType, context: JobContext, timer: JobTim
     """Run a quick job that is completed by its own fence. False, and nothing has happened, when it ends otherwise than completed:
     its handler, which touches nothing but the database, must be run again behind a plain fence."""
     try:
-        with JobTransaction(first=queue.completing(job)) as opened:
+        with JobTransaction(lambda: queue.completing(job)) as opened:
             if not opened.touched:
                 raise LeaseLost(f"job {job.pk} has moved on")
             began = time.monotonic()

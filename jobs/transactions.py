@@ -1,12 +1,13 @@
 """The transaction one job runs in: transaction.atomic(durable=True) without its extra trips through the driver, and stricter at the end."""
 
+from collections.abc import Callable
 from types import TracebackType
 
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.transaction import Atomic
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus, TransactionStatus
 
@@ -21,12 +22,12 @@ class JobTransaction:
 
     Inside, Django's connection is in an atomic block like any other: on_commit() waits for the commit, atomic() makes savepoints,
     durable=True is refused. Inside another transaction, as tests run, it is transaction.atomic(durable=True) itself.
-    `first`: a statement to send together with the BEGIN; `touched` is how many rows it changed.
+    `first`: gives a statement to send together with the BEGIN; `touched` is how many rows it changed.
     """
 
     __slots__ = ("_atomic", "_django", "_first", "touched")
 
-    def __init__(self, first: bytes = b"") -> None:
+    def __init__(self, first: Callable[[], bytes] = bytes) -> None:
         self._first = first
         self.touched = 0
 
@@ -37,20 +38,30 @@ class JobTransaction:
         if django.in_atomic_block or not django.autocommit or django.connection.isolation_level is not None:
             self._atomic = transaction.atomic(durable=True)
             self._atomic.__enter__()
-            if self._first:
-                self.touched = _send(django, self._first)
+            if first := self._first():
+                self.touched = _send(django, first)
             return self
         try:
-            self.touched = _send(django, b"BEGIN; " + self._first)
-        except BaseException:
-            _roll_back(django)
-            raise
+            self.touched = self._begin()
+        except InvalidSqlStatementName:
+            # The driver has dropped every prepared statement of the session, as it does when a savepoint was rolled back.
+            database.forget_prepared()
+            self.touched = self._begin()
         django.autocommit = False
         django.in_atomic_block = True
         django.commit_on_exit = True
         django.needs_rollback = False
         django.atomic_blocks.append(_DURABLE)
         return self
+
+    def _begin(self) -> int:
+        try:
+            return _send(self._django, b"BEGIN; " + self._first())
+        except BaseException as error:
+            _roll_back(self._django)
+            if isinstance(error.__cause__, InvalidSqlStatementName):
+                raise error.__cause__ from None
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,6 +1,7 @@
 """Quick jobs, completed by their own fence, and batches: one transaction each, and nobody pays for a neighbour."""
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from jobs import batches, queue, worker
+from jobs import batches, database, queue, worker
 from jobs.errors import BadRegistry
 from jobs.models import Job, JobAttempt
 from jobs.queue import Claimant
@@ -50,6 +51,23 @@ def test_the_fence_is_the_first_statement_and_the_completion(effects, handle):
     handle(lambda job: (seen.append(Job.objects.get(pk=job.pk).status), leave_effect(job), Done())[2])
     job = enqueue_and_run("probe_quick", {})
     assert (seen, job.status) == (["completed"], "completed")
+
+
+def test_a_handler_that_rolls_a_savepoint_back_costs_the_next_job_nothing(effects, handle):
+    """The driver answers the rollback by dropping the session's prepared statements, the queue's among them."""
+
+    def leave_twice(job: Job) -> Done:
+        leave_effect(job)
+        with suppress(IntegrityError), transaction.atomic():
+            Job.objects.create(job_type="twin", pk=job.pk)
+        return Done()
+
+    handle(leave_twice)
+    database.settle_in(prepare=True)
+    ended = [enqueue_and_run("probe_quick", {}) for _ in range(4)]
+    assert [(job.status, job.attempts) for job in ended] == [("completed", 1)] * 4
+    assert effects() == [(job.pk, "") for job in ended]
+    assert not JobAttempt.objects.exists()
 
 
 def test_a_quick_job_that_took_its_time_says_when_it_ended(effects):
