@@ -107,7 +107,7 @@ class Job(models.Model):
                 name="jobs_job_given_up_is_failed",
                 condition=Q(resolution__in=OPEN_RESOLUTIONS) | Q(status=Status.FAILED),
             ),
-            # Enqueueing is idempotent by key: ON CONFLICT names this predicate, so they must stay equal (jobs/queue.py).
+            # Enqueueing is idempotent by key: ON CONFLICT names this predicate, so they must stay equal (jobs/enqueueing.py).
             models.UniqueConstraint(
                 name="jobs_job_unique_key",
                 fields=["job_type", "unique_key"],

@@ -54,6 +54,11 @@ MUTANTS = (
         ("test_outcomes", "kill/test_one_commit"),
     ),
     Mutant(
+        "lease check, of a batch",
+        (Edit('fence = f" AND q.lease_token = ANY({leases}::uuid[])" if transition.fenced else ""', 'fence = ""'),),
+        ("test_packages",),
+    ),
+    Mutant(
         "lease check, before the work",
         (Edit(" AND q.lease_token = %s AND q.status", " AND %s::uuid IS NOT NULL AND q.status"),),
         ("test_outcomes", "kill/test_one_commit"),
@@ -91,8 +96,9 @@ MUTANTS = (
         "atomic completion, of a quick job",
         (
             Edit(
-                'self.touched = _send(django, b"BEGIN; " + self._first)',
-                'self.touched = _send(django, self._first) if self._first else 0; _send(django, b"BEGIN")',
+                'return _send(self._django, b"BEGIN; " + self._first())',
+                "touched = _send(self._django, first) if (first := self._first()) else 0; "
+                '_send(self._django, b"BEGIN"); return touched',
             ),
         ),
         ("kill/test_one_commit",),

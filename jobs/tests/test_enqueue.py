@@ -1,5 +1,6 @@
 """The way in: joined to the caller's transaction, refused when it can never work, once per unique key."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from jobs import queue, review
 from jobs.errors import BadPayload, ParentFinished, UnknownJobType
 from jobs.models import Job
 from jobs.tests.claims import claim_one, enqueue_and_run, run
+from jobs.tests.clusters import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +115,40 @@ def test_many_are_stored_and_keys_respected_within_and_across_calls():
         (4, None, 2, "ProbeService"),
         (5, None, 2, "ProbeService"),
     ]
+
+
+def test_keys_hold_whatever_characters_they_are_made_of():
+    items = [({"n": n}, f"k{odd}") for n, odd in enumerate(["\\N", "\t", "\n", "\r", "\\", "ü'\"", ""])]
+    assert queue.enqueue_many("probe", items) == 7
+    assert sorted(Job.objects.values_list("payload__n", "unique_key")) == [
+        (payload["n"], key) for payload, key in items
+    ]
+    assert queue.enqueue_many("probe", items) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_somebody_takes_meanwhile_is_theirs_and_the_rest_is_added():
+    with ThreadPoolExecutor(1) as others:
+        with transaction.atomic():
+            queue.enqueue("probe", {"n": "ours"}, unique_key="b")
+            added = others.submit(enqueue_from_elsewhere, [({"n": "theirs"}, key) for key in "abc"])
+            wait_for(somebody_waits_for_a_lock)
+        assert added.result(20) == 2
+    keys = Job.objects.values_list("unique_key", "payload__n")
+    assert sorted(keys) == [("a", "theirs"), ("b", "ours"), ("c", "theirs")]
+
+
+def enqueue_from_elsewhere(items) -> int:
+    try:
+        return queue.enqueue_many("probe", items)
+    finally:
+        connection.close()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return cursor.fetchone()[0]
 
 
 def test_children_are_counted_once_and_only_when_new():

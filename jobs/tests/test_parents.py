@@ -1,10 +1,11 @@
 """Parents wait without a worker, and are woken exactly once: by the last child, in the child's own transaction."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import queue, review
 from jobs.models import Job
@@ -137,6 +138,29 @@ def test_children_that_end_together_lose_no_wake_up_and_do_not_deadlock(effects)
         assert woken(parent)
         assert claim_one().pk == parent.pk
         queue.complete(Job.objects.get(pk=parent.pk))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_handing_children_out_again_does_not_wait_for_one_that_is_completing(effects):
+    """It holds its parent, for which the child waits: were it to wait for the child, neither would ever go on."""
+    parent = queue.enqueue("probe_parent", {"children": 0, "marker": True})
+    queue.enqueue_many("probe_quick", [({}, "a"), ({}, "b")], parent=parent)
+    (child,) = claim_types("probe_quick", 1)
+    with transaction.atomic():
+        assert queue.complete_all_first([child]) == [child]
+        with ThreadPoolExecutor(1) as others:
+            again = others.submit(hand_out, [({}, "a"), ({}, "b"), ({}, "c")], parent)
+            assert again.result(20) == 1
+        queue.confirm_all([child], [""], seconds=0)
+    parent.refresh_from_db()
+    assert (parent.children_open, parent.children.count()) == (2, 3)
+
+
+def hand_out(children, parent: Job) -> int:
+    try:
+        return queue.enqueue_many("probe_quick", children, parent=parent)
+    finally:
+        connection.close()
 
 
 def claim_types(job_type: str, limit: int) -> list[Job]:
