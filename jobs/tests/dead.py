@@ -28,9 +28,9 @@ def dead(
 
 
 def many_dead(count: int, job_type: str = "probe", payload: Mapping[str, Any] | None = None) -> list[int]:
-    """So many dead letters at once; their numbers."""
+    """So many dead letters at once; their numbers, in order."""
     queue.enqueue_many(job_type, [payload or {}] * count)
     fresh = Job.objects.filter(job_type=job_type, status="pending")
-    numbers = list(fresh.values_list("pk", flat=True))
+    numbers = list(fresh.order_by("pk").values_list("pk", flat=True))
     fresh.update(status="failed", attempts=1, finished_at=timezone.now(), last_error="RuntimeError: boom")
     return numbers
