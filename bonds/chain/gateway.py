@@ -142,6 +142,7 @@ class LotEventKind(StrEnum):
     MINT = "mint"
     TRANSFER = "transfer"
     BURN = "burn"
+    RECOVER = "recover"  # whatever `sender` holds, of every lot, is from now on `recipient`'s; token_id and amount_raw are 0
 
 
 @dataclass(frozen=True)
@@ -161,15 +162,63 @@ class LotEvent:
     event_index: int  # position within the transaction, over every event of every contract
 
 
+class FundEventKind(StrEnum):
+    INVEST = "invest"
+    CLAIM = "claim"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True)
+class FundEvent:
+    """A fund contract's event about one investor. `token`: the contract the fund sells lots of; amounts are raw, as that contract and
+    the fund's currency count them."""
+
+    contract: Contract
+    kind: FundEventKind
+    token: Contract
+    token_id: int
+    investor: str
+    security_amount_raw: int
+    currency_amount_raw: int
+    transaction_hash: str
+    event_index: int
+
+
+@dataclass(frozen=True)
+class RegistryEvent:
+    """An identity registry's event: from here on the address is in that state."""
+
+    contract: Contract
+    address: str
+    state: RegistryState
+    transaction_hash: str
+    event_index: int
+
+
+@dataclass(frozen=True)
+class UnreadEvent:
+    """An event of a watched contract that no decoder of the contract's module can read. Never guessed at: parked, and a person is told."""
+
+    contract: Contract
+    module_ref: str
+    data: bytes
+    reason: str
+    transaction_hash: str
+    event_index: int
+
+
 @dataclass(frozen=True)
 class Block:
-    """A finalised block with the token contract events it holds, in chain order."""
+    """A finalised block with the events of the watched contracts, in chain order within each kind."""
 
     height: int
     block_hash: str
     parent_hash: str
     time: datetime
     events: tuple[LotEvent, ...]
+    fund_events: tuple[FundEvent, ...] = ()
+    registry_events: tuple[RegistryEvent, ...] = ()
+    unread: tuple[UnreadEvent, ...] = ()
 
 
 class ChainReader(Protocol):
@@ -194,7 +243,19 @@ class ChainReader(Protocol):
         ...
 
     def blocks(self, first_height: int, last_height: int, contracts: Sequence[Contract]) -> Iterator[Block]:
-        """Finalised blocks in height order without gaps, with the events of these contracts only."""
+        """Finalised blocks in height order without gaps, with the events of these contracts only.
+
+        Bond tokens, funds and registries alike; each contract's module reference decides how its events are read.
+        """
+        ...
+
+    def lot_balances(
+        self, contract: Contract, lots: Sequence[tuple[str, int]], block_hash: str
+    ) -> Mapping[tuple[str, int], int]:
+        """The raw balance of each (holder, token id) as the bond token contract itself says at that block; 0 for a holder it does not know.
+
+        ChainRefused when the contract gives no answer: then nothing is known of any.
+        """
         ...
 
     def last_block_at(self, moment: datetime) -> Head:
