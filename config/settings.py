@@ -16,7 +16,8 @@ environ.Env.read_env(BASE_DIR / ".env")
 # Where everything this checkout keeps on a machine lives: embedded database, devnet, demo mailbox. Nothing else is written.
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".local"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="development-only-key-change-me-in-production")
+DEVELOPMENT_SECRET_KEY = "development-only-key-change-me-in-production"
+SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_SECRET_KEY)  # a check refuses the default beside a DATABASE_URL
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 USE_TZ = True
@@ -89,6 +90,7 @@ TEMPLATES = [
 # DATABASE_URL unset: a private PostgreSQL in STATE_DIR, started on the first connection (config/devdb).
 DEVDB = DevDB(STATE_DIR, autostart=env.bool("DEVDB_AUTOSTART", default=True))
 database_url = env.str("DATABASE_URL", default="")  # lower case: it may hold a password, so it is no setting
+DATABASE_IS_GIVEN = bool(database_url)
 DATABASES = {
     "default": database_from_url(database_url)
     if database_url
