@@ -1,13 +1,18 @@
 """NotificationsService: what the queue runs for this room. Loads nothing itself: one service function per job, then an outcome."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from jobs.errors import BadPayload
 from jobs.service import Done, Fail, JobContext, JobType, Mode, Outcome, Retry
 from notifications.errors import BadNotice, MailDelayed, MailRefused
+from notifications.models import Notification
 from notifications.services import email, notify
+from notifications.services.rendering import render_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jobs.models import Job
 
 EVENT_JOB = "notification_event_processor"
@@ -38,6 +43,21 @@ class NotificationsService:
         except BadNotice as error:
             return Fail(str(error))
 
+    def validate_payload(self, job_type: str, payload: "Mapping[str, Any]") -> None:
+        """An edited payload can be told, or names a notification there is. BadPayload otherwise."""
+        try:
+            if job_type == notify.INDIVIDUAL_JOB:
+                notice = notify.Notice.from_payload(payload)
+                render_text(notice.notification_type, notice.context)
+            elif job_type == email.MAIL_JOB:
+                notification = _named(payload)
+                if not Notification.objects.filter(pk=notification).exists():
+                    raise BadPayload(f"notification: there is no {notification}")
+            else:
+                raise BadPayload(_REFUSALS[job_type])
+        except (BadNotice, TypeError) as error:
+            raise BadPayload(str(error)) from None
+
     def _process(self, job: "Job", context: JobContext) -> Outcome:
         if job.job_type == notify.INDIVIDUAL_JOB:
             return Done(notify.deliver(job.payload))
@@ -58,7 +78,11 @@ class NotificationsService:
 
 
 def _notification_id(job: "Job") -> UUID:
+    return _named(job.payload)
+
+
+def _named(payload: "Mapping[str, Any]") -> UUID:
     try:
-        return UUID(job.payload["notification"])
+        return UUID(payload["notification"])
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BadNotice("the payload names no notification") from None

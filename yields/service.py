@@ -1,5 +1,6 @@
 """YieldsService: coupons on the queue. Loads by id, calls one service function, returns an outcome."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from yields.services import calculation, distribution
 from yields.services.progress import AWAITING_FINALITY
 
 POLL = timedelta(seconds=1)
+_RUN_ONLY, _RANGE = {"run"}, {"run", "first", "last"}
 MONEY_FIRST = 10  # telling people about a payment never delays the next one
 
 
@@ -35,6 +37,20 @@ class YieldsService:
             "yield_payment": _pay,
         }
         return handlers[job.job_type](job, context)
+
+    def validate_payload(self, job_type: str, payload: Mapping[str, Any]) -> None:
+        """An edited payload names a run that is not closed and, for its ranges, positions that the run has. BadPayload otherwise."""
+        wanted = _RUN_ONLY if job_type == "yield_distribution" else _RANGE
+        if payload.keys() != wanted:
+            raise BadPayload(f"a payload of {job_type} has exactly: {', '.join(sorted(wanted))}")
+        run = _run(payload)
+        if run.status in TERMINAL:
+            raise BadPayload(f"run: {run.pk} is closed")
+        if wanted == _RANGE:
+            _, last = _range(payload)
+            holders = run.snapshot.total_holders if run.snapshot else 0
+            if last > holders:
+                raise BadPayload(f"last: the run has positions 1 to {holders}")
 
     def may_discard(self, job: Job) -> str | None:
         """Why giving this job up would leave somebody unpaid; None when it would not."""

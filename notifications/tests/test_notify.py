@@ -3,6 +3,7 @@
 import pytest
 from django.db import transaction
 
+from jobs.errors import BadPayload
 from jobs.models import Job
 from jobs.service import Done, Fail, JobContext
 from notifications.errors import BadNotice
@@ -152,3 +153,29 @@ def test_the_service_names_its_job_types():
         "notification_individual_processor",
         "email_notification",
     ]
+
+
+# --- an edited payload ---------------------------------------------------------------------------------------------
+def test_an_edited_notice_that_can_be_told_is_accepted():
+    NotificationsService().validate_payload("notification_individual_processor", coupon().payload())
+
+
+@pytest.mark.parametrize(
+    ("job_type", "payload", "why"),
+    [
+        ("notification_individual_processor", {}, "the payload lacks address"),
+        (
+            "notification_individual_processor",
+            coupon().payload() | {"notification_type": "x"},
+            "unknown notification type",
+        ),
+        ("notification_individual_processor", coupon().payload() | {"context": {}}, "lacks|missing|needs"),
+        ("notification_individual_processor", coupon().payload() | {"context": 7}, "context|argument|iterable|mapping|object"),
+        ("email_notification", {"notification": "x"}, "names no notification"),
+        ("email_notification", {"notification": "00000000-0000-4000-8000-000000000000"}, "there is no"),
+        ("notification_fanout_processor", {}, "not built yet"),
+    ],
+)
+def test_an_edited_payload_that_cannot_be_right_is_refused(job_type, payload, why):
+    with pytest.raises(BadPayload, match=why):
+        NotificationsService().validate_payload(job_type, payload)
