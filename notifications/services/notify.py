@@ -36,6 +36,8 @@ class Notice:
             raise BadNotice(f"unknown notification type {self.notification_type!r}")
         if not self.address or not self.dedupe_key:
             raise BadNotice("a notice needs an address and a dedupe key")
+        if not isinstance(self.context, Mapping):
+            raise BadNotice("the context of a notice is an object of facts")
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> "Notice":
