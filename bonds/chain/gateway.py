@@ -271,7 +271,7 @@ class ChainReader(Protocol):
 
 
 class ChainWriter(Protocol):
-    """The writing side. Only bonds/services/payments may call it."""
+    """The writing side. Only bonds/services/lane and, for the signature, whoever stores the bytes under its lock may call it."""
 
     def next_sequence_number(self, account: str) -> int:
         """The account's next number in the last FINALISED block (pending transactions not counted). ChainRefused for an unknown account."""

@@ -19,7 +19,6 @@ from bonds.chain.gateway import (
     ChainGateway,
     ChainUnavailable,
     Head,
-    Hint,
     RegistryState,
     SignedTransaction,
     Stage,
@@ -40,7 +39,7 @@ from bonds.models import (
     Wallet,
 )
 from bonds.models.bond import contract_of_registry
-from bonds.services import locks, settlement
+from bonds.services import lane, locks, settlement
 from bonds.services.totals import OWED, totals
 from bonds.services.transitions import move
 from jobs.service import JobContext
@@ -194,48 +193,13 @@ def _follow(batch: QuerySet[Payment], context: JobContext, chain: ChainGateway) 
         if state.stage is Stage.FINALIZED:
             _record(tx, state, context, chain)
         elif state.stage is Stage.NOT_FOUND:
-            waiting_for = _treat_missing(tx, context, chain) or waiting_for
+            waiting_for = lane.follow_missing(tx, context, chain) or waiting_for
     return waiting_for
 
 
 def _record(tx: ChainTransaction, state: TransactionState, context: JobContext, chain: ChainGateway) -> None:
     with context.fenced():
         settlement.record_final(tx.pk, state, account_key=chain.account_key)
-
-
-def _treat_missing(tx: ChainTransaction, context: JobContext, chain: ChainGateway) -> str:
-    """A hash the node does not know: dead if proven, foreign if its number is spent, else sent again with everything open before it."""
-    hashes = list(
-        ChainTransaction.objects.filter(wallet=tx.wallet, sequence_number=tx.sequence_number).values_list(
-            "transaction_hash", flat=True
-        )
-    )
-    dead = chain.provably_dead(
-        sender=tx.wallet.address,
-        sequence_number=tx.sequence_number,
-        expires_at=tx.expires_at,
-        transaction_hashes=hashes,
-    )
-    if dead:
-        with context.fenced():
-            settlement.record_dead(tx.pk)
-        log.warning(
-            "transaction proven dead", extra={"transaction_hash": tx.transaction_hash, "number": tx.sequence_number}
-        )
-        return ""
-    if _number_is_foreign(tx, hashes, chain):
-        reason = f"sequence number {tx.sequence_number} was used by a transaction that is not ours"
-        with context.fenced():
-            settlement.halt(locks.wallet(tx.wallet_id), reason)
-        return reason
-    return _send_window(tx.wallet, context, chain)
-
-
-def _number_is_foreign(tx: ChainTransaction, hashes: Sequence[str], chain: ChainGateway) -> bool:
-    """The number is spent in a finalised block, and asked after that, the chain knows none of our hashes for it."""
-    if chain.next_sequence_number(tx.wallet.address) <= tx.sequence_number:
-        return False
-    return all(state.stage is Stage.NOT_FOUND for state in chain.states(hashes).values())
 
 
 # --- sign what is ready ----------------------------------------------------------------------------------------------
@@ -311,7 +275,7 @@ def _lane_refuses(wallet: Wallet, reading: _Reading, context: JobContext) -> str
     """Why nothing may be signed in this lane on this reading, or "". Halts the lane where chain and books disagree about its numbers."""
     if wallet.halted_at:
         return f"wallet halted: {wallet.halt_reason}"
-    disagreement = _number_disagreement(wallet, reading.next_sequence_number)
+    disagreement = lane.number_disagreement(wallet, reading.next_sequence_number)
     if disagreement:
         settlement.halt(wallet, disagreement)
         return disagreement
@@ -319,21 +283,6 @@ def _lane_refuses(wallet: Wallet, reading: _Reading, context: JobContext) -> str
         return "the wallet's balance changed while it was read"
     if context.now() - reading.read_at > timedelta(seconds=settings.REGISTRY_READING_MAX_AGE_SECONDS):
         return "the registry reading grew too old while waiting for the lane"
-    return ""
-
-
-def _number_disagreement(wallet: Wallet, next_on_chain: int) -> str:
-    """How the chain's next sequence number contradicts the books; "" when it does not."""
-    if next_on_chain > wallet.next_sequence_number:
-        return (
-            f"the chain's next sequence number {next_on_chain} is ahead of the books' "
-            f"{wallet.next_sequence_number}: the key was used elsewhere"
-        )
-    numbers = ChainTransaction.objects.filter(wallet=wallet, sequence_number__gte=next_on_chain)
-    known = set(numbers.values_list("sequence_number", flat=True))
-    for number in range(next_on_chain, wallet.next_sequence_number):
-        if number not in known:
-            return f"the books are ahead of the chain: they have no transaction for sequence number {number}, which it still awaits"
     return ""
 
 
@@ -361,7 +310,7 @@ def _missing_units(wallet: Wallet, bond: Bond, payable: Sequence[Payment], balan
 
 
 def _sign(wallet: Wallet, payable: Sequence[Payment], reading: _Reading, chain: ChainGateway) -> None:
-    number = _take_number(wallet, reading.next_sequence_number)
+    number = lane.take_number(wallet, reading.next_sequence_number)
     signed = chain.sign_transfers(
         sender=wallet.address,
         token_id=payable[0].plt_token_id,
@@ -371,24 +320,6 @@ def _sign(wallet: Wallet, payable: Sequence[Payment], reading: _Reading, chain: 
         expires_at=reading.head.time.replace(microsecond=0) + timedelta(seconds=settings.PAYMENT_EXPIRY_SECONDS),
     )
     _store(wallet, payable, signed, reading)
-
-
-def _take_number(wallet: Wallet, next_on_chain: int) -> int:
-    """The lowest number whose every attempt is dead, so that no gap blocks the lane; else the next one of the books."""
-    rows = ChainTransaction.objects.filter(wallet=wallet, sequence_number__gte=next_on_chain)
-    freed = (
-        rows.values("sequence_number")
-        .annotate(alive=Count("pk", filter=~Q(status=TransactionStatus.DEAD)))
-        .filter(alive=0)
-        .order_by("sequence_number")
-        .first()
-    )
-    if freed:
-        return int(freed["sequence_number"])
-    number = wallet.next_sequence_number
-    wallet.next_sequence_number = number + 1
-    wallet.save(update_fields=["next_sequence_number"])
-    return number
 
 
 def _store(wallet: Wallet, payable: Sequence[Payment], signed: SignedTransaction, reading: _Reading) -> None:
@@ -416,49 +347,4 @@ def _store(wallet: Wallet, payable: Sequence[Payment], signed: SignedTransaction
 
 def _send_unsent(batch: QuerySet[Payment], context: JobContext, chain: ChainGateway) -> str:
     unsent = [tx for tx in _open_transactions(batch) if tx.status == TransactionStatus.SIGNED]
-    return _send_window(unsent[0].wallet, context, chain, only_unsent=True) if unsent else ""
-
-
-def _send_window(wallet: Wallet, context: JobContext, chain: ChainGateway, *, only_unsent: bool = False) -> str:
-    """Send the wallet's open transactions in order, stored bytes as they are. A node that lacks a predecessor gets the whole window.
-
-    A halted lane sends nothing: what is stored stays stored until a person lifts the halt.
-    """
-    halted = Wallet.objects.filter(pk=wallet.pk, halted_at__isnull=False).values_list("halt_reason", flat=True).first()
-    if halted is not None:
-        return f"wallet halted: {halted}"
-    window = list(
-        ChainTransaction.objects.filter(wallet=wallet, status__in=OPEN_TRANSACTION).order_by("sequence_number")
-    )
-    if only_unsent:
-        window = [tx for tx in window if tx.status == TransactionStatus.SIGNED]
-    reached = []
-    waiting_for = ""
-    for tx in window:
-        answer = chain.submit(bytes(tx.raw))
-        if answer.hint is Hint.UNREACHABLE:
-            waiting_for = f"the chain cannot be reached: {answer.detail}"
-            break
-        if answer.hint is Hint.TOO_EARLY and only_unsent:
-            return _send_window(wallet, context, chain)
-        if answer.hint in (Hint.REFUSED, Hint.TOO_EARLY):
-            waiting_for = f"the node does not take sequence number {tx.sequence_number}: {answer.detail}"
-        reached.append(tx.pk)
-    _note_submitted(reached, context)
-    return waiting_for
-
-
-def _note_submitted(transaction_ids: Sequence[UUID], context: JobContext) -> None:
-    """Remember that a node was asked, whatever it said: from now on only the hash tells."""
-    if not transaction_ids:
-        return
-    with context.fenced():
-        signed = ChainTransaction.objects.select_for_update().filter(
-            pk__in=transaction_ids, status=TransactionStatus.SIGNED
-        )
-        ids = sorted(tx.pk for tx in signed)
-        ChainTransaction.objects.filter(pk__in=ids).update(
-            status=TransactionStatus.SUBMITTED, submitted_at=timezone.now()
-        )
-        rows = Payment.objects.filter(attempts__transaction__in=ids, attempts__live=True)
-        move(rows, source=(PaymentStatus.SIGNED,), to=PaymentStatus.SUBMITTED)
+    return lane.send_window(unsent[0].wallet, context, chain, only_unsent=True) if unsent else ""

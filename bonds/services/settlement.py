@@ -34,6 +34,17 @@ log = logging.getLogger(__name__)
 FEE_ASSET = "CCD"
 
 
+def note_submitted(transaction_ids: Sequence[UUID]) -> None:
+    """Remember that a node was asked, whatever it said: from now on only the hash tells."""
+    signed = ChainTransaction.objects.select_for_update().filter(
+        pk__in=transaction_ids, status=TransactionStatus.SIGNED
+    )
+    ids = sorted(tx.pk for tx in signed)
+    ChainTransaction.objects.filter(pk__in=ids).update(status=TransactionStatus.SUBMITTED, submitted_at=timezone.now())
+    rows = Payment.objects.filter(attempts__transaction__in=ids, attempts__live=True)
+    move(rows, source=(PaymentStatus.SIGNED,), to=PaymentStatus.SUBMITTED)
+
+
 def record_final(transaction_id: UUID, state: TransactionState, *, account_key: Callable[[str], str]) -> None:
     """Write the outcome of a finalised transaction: payments, books, notices. Once; a repeat changes nothing.
 
