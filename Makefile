@@ -6,13 +6,14 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PORT ?= 8000
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 600
 BENCH_VENV := .venv-bench
 ROOMS := config jobs notifications bonds yields maturity
 SDK := bonds/tests/sdk
 CHECK_STATE := .local/check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill-matrix mutants lint types imports check-migrations bench bench-scale clean
+.PHONY: help demo test kill-matrix mutants fuzz lint types imports check-migrations bench bench-scale bench-chain clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -28,6 +29,9 @@ kill-matrix: $(VENV)/.dev-installed  ## every point by every death, 48 cells, so
 
 mutants: $(VENV)/.dev-installed  ## takes the queue's guards away one by one; the tests must notice each
 	@$(PY) -W ignore -m jobs.tests.mutants
+
+fuzz: $(VENV)/.dev-installed  ## random and damaged bytes into every decoder of the chain, ten minutes (FUZZ_SECONDS=600)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -W ignore -m bonds.tests.fuzz
 
 lint: $(VENV)/.dev-installed  ## style of Python and Dockerfile
 	$(VENV)/bin/ruff check .
@@ -50,6 +54,9 @@ bench: $(VENV)/.embedded-installed $(BENCH_VENV)/.installed  ## this queue besid
 
 bench-scale: $(VENV)/.embedded-installed  ## this queue on a table of six million rows; prints what docs/scaling.md quotes (BENCH_ARGS=)
 	@$(PY) -W ignore -m bench.scale $(BENCH_ARGS)
+
+bench-chain: $(VENV)/.embedded-installed  ## signing and catching up with the chain; writes docs/chain-performance.md (BENCH_ARGS=)
+	@$(PY) -W ignore -m bench.chain $(BENCH_ARGS)
 
 clean:  ## stops this checkout's servers; removes the environment, all state and all caches
 	@if [ -x $(PY) ]; then for state in .local .local/demo .local/test $(CHECK_STATE); do \

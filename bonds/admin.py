@@ -26,7 +26,6 @@ from bonds.models import (
     PaymentAttempt,
     Snapshot,
     SnapshotLot,
-    Wallet,
 )
 from notifications.templatetags.notification_formats import units
 
@@ -180,6 +179,7 @@ class BondAdmin(NeverDelete, AdminBase):
                 "fields": (
                     ("postsale_contract_index", "postsale_contract_subindex"),
                     ("presale_contract_index", "presale_contract_subindex"),
+                    ("fund_contract_index", "fund_contract_subindex"),
                     ("registry_contract_index", "registry_contract_subindex"),
                     "listen_from_height",
                     "excluded_addresses",
@@ -200,18 +200,6 @@ class BondAdmin(NeverDelete, AdminBase):
     @admin.display(description="face value", ordering="face_value")
     def face(self, bond: Bond) -> str:
         return f"{bond.face_value.normalize():,f} {bond.currency}"
-
-
-@admin.register(Wallet)
-class WalletAdmin(ReadOnly, AdminBase):
-    list_display = ("name", "address", "next_sequence_number", "lane")
-    readonly_fields = ("lane",)
-
-    @admin.display(description="lane")
-    def lane(self, wallet: Wallet) -> SafeString:
-        if wallet.halted_at:
-            return format_html("{} {}", chip("halted"), wallet.halt_reason)
-        return chip("alive", "open")
 
 
 # --- money -----------------------------------------------------------------------------------------------------------
@@ -483,6 +471,9 @@ class SnapshotLotAdmin(ReadOnly, AdminBase):
 
 @admin.register(ListenerCursor)
 class ListenerCursorAdmin(ReadOnly, AdminBase):
-    list_display = ("bond", "height", "block_time", "updated_at")
+    list_display = ("bond", "height", "block_time", "head_height", "updated_at")
     list_select_related = ("bond",)
     ordering = ("-updated_at",)
+
+
+from bonds import claims_admin, events_admin, lane_admin  # noqa: E402, F401 - they register their models, with the classes above

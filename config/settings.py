@@ -16,7 +16,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 # Where everything this checkout keeps on a machine lives: embedded database, devnet, demo mailbox. Nothing else is written.
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / ".local"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
-DEVELOPMENT_SECRET_KEY = "development-only-key-change-me-in-production"
+DEVELOPMENT_SECRET_KEY = "development-only-key-change-me-in-production"  # noqa: S105 - public on purpose
 SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_SECRET_KEY)  # a check refuses the default beside a DATABASE_URL
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -236,12 +236,19 @@ CHAIN_TIMEOUT_SECONDS = env.float("CHAIN_TIMEOUT_SECONDS", default=10.0)
 CHAIN_MAX_BEHIND_SECONDS = env.float(
     "CHAIN_MAX_BEHIND_SECONDS", default=120.0
 )  # a node whose last final block is older is no answer
+# "<module reference>=<interface>", separated by commas: how the events and views of contracts of that module are read. Interfaces:
+# security_sft_multi, security_mint_fund, rwa_identity_registry, address_state_registry. Unset: the devnet's contracts. Events of a
+# module that is not named are parked for a person, never guessed at.
+CHAIN_MODULES = env.list("CHAIN_MODULES", default=[])
 # File with the cloud wallet's signing keys (JSON). Read by the worker only; never stored or logged.
 CLOUD_WALLET_KEYS_FILE = env.str("CLOUD_WALLET_KEYS_FILE", default=str(STATE_DIR / "devnet" / "cloud-wallet.json"))
 PAYMENT_BATCH_SIZE = env.int("PAYMENT_BATCH_SIZE", default=100)
 PAYMENT_EXPIRY_SECONDS = env.int(
     "PAYMENT_EXPIRY_SECONDS", default=300
 )  # below the 600 s a node keeps an unincluded transaction
+# The most a claim or refund may use: unused energy is not charged, but the wallet must be able to pay for all of it.
+CLAIM_ENERGY_PER_CALL = env.int("CLAIM_ENERGY_PER_CALL", default=20_000)
+CLAIM_ENERGY_PER_INVESTOR = env.int("CLAIM_ENERGY_PER_INVESTOR", default=15_000)
 REGISTRY_READING_MAX_AGE_SECONDS = env.int("REGISTRY_READING_MAX_AGE_SECONDS", default=60)
 DEVNET_DIR = STATE_DIR / "devnet"
 DEVNET_BLOCK_SECONDS = env.float("DEVNET_BLOCK_SECONDS", default=1.0)

@@ -21,12 +21,19 @@ from django.utils.module_loading import import_string
 from bonds.chain.gateway import ChainError
 from bonds.errors import DomainError
 from bonds.models import Bond, PaymentStatus
+from bonds.models.run import RunStatus
 from yields.models import YieldConfig, YieldDistribution, YieldPayment
-from yields.services import amounts, configs, frozen_terms, progress, runs
+from yields.services import amounts, configs, frozen_terms, progress, runs, steering
 from yields.services.coupon_rules import CouponInput
 
 LINES_PER_PAGE = 100
 TRIGGER_PERMISSION = "yields.trigger_yielddistribution"
+STEER_PERMISSION = "yields.steer_yielddistribution"
+_STEER = {"pause": steering.pause, "resume": steering.resume}
+_STEERED = {
+    "pause": "Paused: nothing more is signed; what is on its way finishes.",
+    "resume": "The run goes on.",
+}
 
 
 class CouponForm(forms.ModelForm):
@@ -269,6 +276,7 @@ class YieldDistributionAdmin(admin.ModelAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<uuid:run_id>/live/", wrap(self.live_view), name="yields_distribution_live"),
+            path("<uuid:run_id>/steer/<str:act>/", wrap(self.steer_view), name="yields_distribution_steer"),
             path("<uuid:run_id>/payments/", wrap(self.payments_view), name="yields_distribution_payments"),
             *super().get_urls(),
         ]
@@ -278,7 +286,9 @@ class YieldDistributionAdmin(admin.ModelAdmin):
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
         if run is not None:
+            steering_act = _steering_act(run) if request.user.has_perm(STEER_PERMISSION) else ""
             context = {"title": str(run), **_progress_context(run), **_lines_context(request, run)}
+            context["steering_act"] = steering_act
             extra_context = {**(extra_context or {}), **context}
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -286,6 +296,19 @@ class YieldDistributionAdmin(admin.ModelAdmin):
         """The moving part of the page: status and figures. Reads only."""
         context = _progress_context(self._viewable(request, run_id))
         return TemplateResponse(request, "admin/yields/yielddistribution/_progress.html", context)
+
+    def steer_view(self, request: HttpRequest, run_id: UUID, act: str) -> HttpResponse:
+        """Pause or resume the run; a refusal is shown on its page, and nothing was changed."""
+        if request.method != "POST" or act not in _STEER or not request.user.has_perm(STEER_PERMISSION):
+            raise PermissionDenied
+        run = self._viewable(request, run_id)
+        try:
+            _STEER[act](run.pk, actor=cast("User", request.user), reason=request.POST.get("reason", ""))
+        except DomainError as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, _STEERED[act])
+        return HttpResponseRedirect(reverse("admin:yields_yielddistribution_change", args=[run.pk]))
 
     def payments_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """One page of the holders' payments. Reads only."""
@@ -298,6 +321,11 @@ class YieldDistributionAdmin(admin.ModelAdmin):
         return get_object_or_404(
             YieldDistribution.objects.select_related("bond__wallet", "config", "snapshot"), pk=run_id
         )
+
+
+def _steering_act(run: YieldDistribution) -> str:
+    """What a person may do to the run as it stands; "" for nothing."""
+    return {RunStatus.EXECUTING: "pause", RunStatus.PAUSED: "resume"}.get(RunStatus(run.status), "")
 
 
 def _progress_context(run: YieldDistribution) -> dict[str, Any]:

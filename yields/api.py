@@ -1,5 +1,6 @@
 """What staff and their programs may ask about coupons. Parses, authorises, calls one service function, shows the result."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from yields.models import (
     YieldPayment,
     YieldType,
 )
-from yields.services import amounts, configs, progress, runs
+from yields.services import amounts, configs, progress, runs, steering
 from yields.services.coupon_rules import CouponInput
 
 PAGE_LIMIT = 500
@@ -263,6 +264,41 @@ class DistributionView(StaffView):
         if run is None:
             raise NotFound(f"no yield distribution {distribution_job_id}", field="distribution_job_id")
         return Response(DistributionSerializer(progress.Progress(run)).data)
+
+
+class SteerSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=steering.REASON_AT_MOST)
+
+
+class SteerView(StaffView):
+    """One act of a person on a run, with a reason; answers how far the run is."""
+
+    needs: ClassVar = {"POST": "yields.steer_yielddistribution"}
+    act: ClassVar[Callable[..., YieldDistribution]]
+
+    def steer(self, request: Request, run_id: UUID) -> Response:
+        asked = SteerSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = type(self).act(run_id, actor=_person(request), reason=asked.validated_data["reason"])
+        return Response(DistributionSerializer(progress.Progress(run)).data)
+
+
+class PauseView(SteerView):
+    act = staticmethod(steering.pause)
+
+    @extend_schema(operation_id="yields_pause", request=SteerSerializer, responses=DistributionSerializer)
+    def post(self, request: Request, distribution_job_id: UUID) -> Response:
+        """Sign nothing more for this run until it is resumed; 409 unless it is executing."""
+        return self.steer(request, distribution_job_id)
+
+
+class ResumeView(SteerView):
+    act = staticmethod(steering.resume)
+
+    @extend_schema(operation_id="yields_resume", request=SteerSerializer, responses=DistributionSerializer)
+    def post(self, request: Request, distribution_job_id: UUID) -> Response:
+        """Let a paused run go on; 409 unless it is paused."""
+        return self.steer(request, distribution_job_id)
 
 
 class BondConfigsView(StaffView):

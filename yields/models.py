@@ -229,7 +229,10 @@ class YieldDistribution(models.Model):
     class Meta:
         db_table = "yield_distribution_jobs"
         ordering = ["-created_at"]
-        permissions = [("trigger_yielddistribution", "Can start a yield distribution (moves money)")]
+        permissions = [
+            ("trigger_yielddistribution", "Can start a yield distribution (moves money)"),
+            ("steer_yielddistribution", "Can pause and resume a yield distribution"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="yields_yielddistribution_status_known", condition=Q(status__in=RunStatus.values)

@@ -12,7 +12,7 @@ from jobs.models import Job
 from jobs.service import Done, Fail, JobContext, JobType, Mode, Outcome, Snooze
 from yields.calculations import CalculationError
 from yields.models import YieldDistribution
-from yields.services import calculation, distribution
+from yields.services import calculation, distribution, steering
 from yields.services.progress import AWAITING_FINALITY
 
 POLL = timedelta(seconds=1)
@@ -84,7 +84,9 @@ def _calculate(job: Job, context: JobContext) -> Outcome:
 
 def _pay(job: Job, context: JobContext) -> Outcome:
     first, last = _range(job.payload)
-    progress = payments.pay_batch(run=_run(job.payload).pk, first=first, last=last, context=context)
+    progress = payments.pay_batch(
+        run=_run(job.payload).pk, first=first, last=last, context=context, holds_back=steering.holds_back
+    )
     if progress.open_count:
         return Snooze(POLL, progress.waiting_for or AWAITING_FINALITY)
     return Done(f"{progress.review_count} need review" if progress.review_count else "")

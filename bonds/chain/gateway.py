@@ -57,6 +57,21 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Contract:
+    index: int
+    subindex: int = 0
+
+
+@dataclass(frozen=True)
+class Investment:
+    """What the fund is to settle: the security it sold (token contract and token id) and to whom (base58 account address)."""
+
+    token: Contract
+    token_id: int
+    investor: str
+
+
+@dataclass(frozen=True)
 class SignedTransaction:
     """Bytes ready to send. `raw` is the whole block item; `transaction_hash` = sha256(raw)."""
 
@@ -132,17 +147,12 @@ class RegistryState(StrEnum):
     NOT_IN_REGISTRY = "not_in_registry"
 
 
-@dataclass(frozen=True)
-class Contract:
-    index: int
-    subindex: int = 0
-
-
 class LotEventKind(StrEnum):
     MINT = "mint"
     TRANSFER = "transfer"
     BURN = "burn"
-    RECOVER = "recover"  # whatever `sender` holds, of every lot, is from now on `recipient`'s; token_id and amount_raw are 0
+    # Whatever `sender` holds, of every lot, is from now on the property of `recipient`; token_id and amount_raw are 0.
+    RECOVER = "recover"
 
 
 @dataclass(frozen=True)
@@ -290,6 +300,22 @@ class ChainWriter(Protocol):
         """One token update carrying the transfers in order. Pure: same input, same bytes, same hash.
 
         ChainMisconfigured without the sender's key.
+        """
+        ...
+
+    def sign_settlements(
+        self,
+        *,
+        sender: str,
+        fund: Contract,
+        investments: Sequence[Investment],
+        execution_energy: int,
+        sequence_number: int,
+        expires_at: datetime,
+    ) -> SignedTransaction:
+        """One call of the fund that settles all of these investments or none: a claim after success, a refund after failure. Pure.
+
+        `execution_energy`: the most the call may use. ChainMisconfigured without the sender's key.
         """
         ...
 

@@ -43,6 +43,8 @@ class Bond(models.Model):
     postsale_contract_subindex = models.BigIntegerField(default=0)
     presale_contract_index = models.BigIntegerField("pre-sale contract", null=True, blank=True)
     presale_contract_subindex = models.BigIntegerField(default=0)
+    fund_contract_index = models.BigIntegerField("fund contract", null=True, blank=True)
+    fund_contract_subindex = models.BigIntegerField(default=0)
     registry_contract_index = models.BigIntegerField("identity registry")
     registry_contract_subindex = models.BigIntegerField(default=0)
     listen_from_height = models.BigIntegerField("first block to read", default=0)
@@ -84,3 +86,23 @@ def contract_of_registry(bond: Bond) -> Contract:
 def contract_of_tokens(bond: Bond) -> Contract:
     """The post-sale token contract whose lots earn interest."""
     return Contract(bond.postsale_contract_index, bond.postsale_contract_subindex)
+
+
+def contract_of_presale(bond: Bond) -> Contract | None:
+    """The pre-sale token contract, whose lots are claims on the post-sale ones; None when the books name none."""
+    if bond.presale_contract_index is None:
+        return None
+    return Contract(bond.presale_contract_index, bond.presale_contract_subindex)
+
+
+def contract_of_fund(bond: Bond) -> Contract | None:
+    """The fund that raises the money for this bond, perhaps among others; None when the books name none."""
+    if bond.fund_contract_index is None:
+        return None
+    return Contract(bond.fund_contract_index, bond.fund_contract_subindex)
+
+
+def watched_contracts(bond: Bond) -> tuple[Contract, ...]:
+    """The contracts whose events the listener reads for this bond: token, registry and, where there is one, fund."""
+    fund = contract_of_fund(bond)
+    return (contract_of_tokens(bond), contract_of_registry(bond), *((fund,) if fund else ()))

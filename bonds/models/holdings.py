@@ -12,12 +12,17 @@ TOKEN_ID: dict[str, Any] = {"max_digits": 20, "decimal_places": 0}  # u64: days 
 
 
 class ListenerCursor(models.Model):
-    """The last finalised block whose events of this bond's contract are in the books."""
+    """The last finalised block whose events of this bond's contracts are in the books.
+
+    `head_height` and `head_time`: the chain's last finalised block when the listener last looked, at `updated_at`.
+    """
 
     bond = models.OneToOneField(Bond, on_delete=models.PROTECT, primary_key=True, related_name="cursor")
     height = models.BigIntegerField()
     block_hash = models.CharField(max_length=64)
     block_time = models.DateTimeField()
+    head_height = models.BigIntegerField(null=True)
+    head_time = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
@@ -25,12 +30,14 @@ class ListenerCursor(models.Model):
 
 
 class LotChange(models.Model):
-    """One mint, transfer or burn event. Append-only: a snapshot of any earlier block is a sum over these rows."""
+    """One mint, transfer or burn event, or what one recovery moved of one lot. Append-only: a snapshot of any earlier
+    block is a sum over these rows."""
 
     class Kind(models.TextChoices):
         MINT = "mint"
         TRANSFER = "transfer"
         BURN = "burn"
+        RECOVER = "recover"
 
     bond = models.ForeignKey(Bond, on_delete=models.PROTECT, related_name="lot_changes")
     kind = models.CharField(max_length=8, choices=Kind)
@@ -45,14 +52,21 @@ class LotChange(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["transaction_hash", "event_index"], name="bonds_lotchange_once"),
+            models.UniqueConstraint(
+                fields=["transaction_hash", "event_index"], condition=~Q(kind="recover"), name="bonds_lotchange_once"
+            ),
+            models.UniqueConstraint(
+                fields=["transaction_hash", "event_index", "token_id"],
+                condition=Q(kind="recover"),
+                name="bonds_lotchange_recover_once_per_lot",
+            ),
             models.CheckConstraint(name="bonds_lotchange_amount_not_negative", condition=Q(amount_raw__gte=0)),
             models.CheckConstraint(
                 name="bonds_lotchange_sides_fit_kind",
                 condition=(
                     (Q(kind="mint", sender="") & ~Q(recipient=""))
                     | (Q(kind="burn", recipient="") & ~Q(sender=""))
-                    | (Q(kind="transfer") & ~Q(sender="") & ~Q(recipient=""))
+                    | (Q(kind__in=["transfer", "recover"]) & ~Q(sender="") & ~Q(recipient=""))
                 ),
             ),
         ]

@@ -18,6 +18,7 @@ class Wallet(models.Model):
     halt_reason = models.TextField(blank=True)
 
     class Meta:
+        permissions = [("lift_halt", "Can lift the halt of a wallet's lane")]
         constraints = [
             models.CheckConstraint(name="bonds_wallet_sequence_positive", condition=Q(next_sequence_number__gte=1)),
             models.CheckConstraint(

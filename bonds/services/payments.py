@@ -152,16 +152,19 @@ def _closed_since(wallet: Wallet, moment: datetime) -> bool:
     return ChainTransaction.objects.filter(wallet=wallet, closed_at__gte=moment).exists()
 
 
-def pay_batch(*, run: UUID, first: int, last: int, context: JobContext) -> BatchProgress:
+def pay_batch(
+    *, run: UUID, first: int, last: int, context: JobContext, holds_back: Callable[[UUID], str] = lambda run: ""
+) -> BatchProgress:
     """Move the payments at positions first..last of a run as far as they go now: follow what is out, sign what is ready, send.
 
+    `holds_back` is asked inside the transaction that signs, the lane locked, and says why nothing of the run may be signed now.
     Call it again until `open_count` is 0; calling it too often changes nothing. Every write is fenced by the caller's lease. An unreachable
     chain is a reason to wait, not an error.
     """
     batch = Payment.objects.filter(run=run, position__range=(first, last))
     chain: ChainGateway = context.chain
     try:
-        waiting_for = _follow(batch, context, chain) or _sign_ready(batch, context, chain)
+        waiting_for = _follow(batch, context, chain) or _sign_ready(batch, context, chain, holds_back)
         waiting_for = _send_unsent(batch, context, chain) or waiting_for
     except ChainUnavailable as error:
         waiting_for = f"the chain cannot be reached: {error}"
@@ -216,7 +219,9 @@ class _Reading:
     next_sequence_number: int
 
 
-def _sign_ready(batch: QuerySet[Payment], context: JobContext, chain: ChainGateway) -> str:
+def _sign_ready(
+    batch: QuerySet[Payment], context: JobContext, chain: ChainGateway, holds_back: Callable[[UUID], str]
+) -> str:
     ready = list(batch.filter(status=PaymentStatus.READY).select_related("bond__wallet").order_by("position"))
     if not ready:
         return ""
@@ -226,7 +231,7 @@ def _sign_ready(batch: QuerySet[Payment], context: JobContext, chain: ChainGatew
         return blocked
     reading = _read(bond, [payment.holder for payment in ready], context, chain)
     with context.fenced():
-        return _sign_in_lane(bond, [payment.pk for payment in ready], reading, context, chain)
+        return _sign_in_lane(ready, reading, context, holds_back)
 
 
 def _blocked(bond: Bond, chain: ChainGateway) -> str:
@@ -255,19 +260,22 @@ _HOLD_FOR = {
 }
 
 
-def _sign_in_lane(bond: Bond, ids: Sequence[UUID], reading: _Reading, context: JobContext, chain: ChainGateway) -> str:
+def _sign_in_lane(
+    ready: Sequence[Payment], reading: _Reading, context: JobContext, holds_back: Callable[[UUID], str]
+) -> str:
     """One database transaction: lane lock, number, bytes, members. Returns why nothing was signed, or ""."""
+    bond = ready[0].bond
     wallet = locks.wallet(bond.wallet_id)
-    refusal = _lane_refuses(wallet, reading, context)
+    refusal = _lane_refuses(wallet, reading, context) or holds_back(ready[0].run)
     if refusal:
         return refusal
-    payable = _hold_unlisted(locks.payments(ids, PaymentStatus.READY), reading.registry)
+    payable = _hold_unlisted(locks.payments([one.pk for one in ready], PaymentStatus.READY), reading.registry)
     if not payable:
         return ""
     missing = _missing_units(wallet, bond, payable, reading.balance_units)
     if missing:
         return f"insufficient_liquidity: {missing} units of {bond.plt_token_id} are missing in the wallet"
-    _sign(wallet, payable, reading, chain)
+    _sign(wallet, payable, reading, context.chain)
     return ""
 
 

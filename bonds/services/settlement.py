@@ -24,7 +24,7 @@ from bonds.models import (
     TransactionStatus,
     Wallet,
 )
-from bonds.services import locks
+from bonds.services import audit, locks
 from bonds.services.reject_reasons import Meaning, Verdict, meaning
 from bonds.services.transitions import move
 from notifications.services.notify import Notice, notify_addresses
@@ -82,6 +82,13 @@ def halt(wallet: Wallet, reason: str) -> None:
         wallet.halted_at = timezone.now()
         wallet.halt_reason = reason
         wallet.save(update_fields=["halted_at", "halt_reason"])
+        audit.record(
+            chain=audit.of_wallet(wallet),
+            actor="system",
+            act="wallet halted",
+            subject=wallet.name,
+            reason=reason,
+        )
         log.error("wallet halted", extra={"wallet": wallet.name, "reason": reason})
 
 

@@ -79,3 +79,14 @@ def transaction(of: Wallet, **fields: Any) -> ChainTransaction:
 
 def attempt(of: Payment, inside: ChainTransaction, **fields: Any) -> PaymentAttempt:
     return PaymentAttempt.objects.create(**{"payment": of, "transaction": inside, "position": 0, **fields})
+
+
+def bond_with_fund(number: int, **fields: Any) -> Bond:
+    """A bond whose contracts are `number` (tokens), + 1 (registry), + 2 (pre-sale tokens) and + 3 (fund)."""
+    contracts = {
+        "postsale_contract_index": number,
+        "registry_contract_index": number + 1,
+        "presale_contract_index": number + 2,
+        "fund_contract_index": number + 3,
+    }
+    return bond(**{**contracts, **fields})

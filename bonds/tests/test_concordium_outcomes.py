@@ -1,17 +1,13 @@
-"""What a node says of a transaction, read into the gateway's words: rejections told apart, undone contract events
-dropped."""
+"""What a node says of a transaction, read into the gateway's words: stages, transfers, rejections told apart."""
 
 import cbor2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bonds.chain.concordium import addresses, contracts, outcomes, traces
-from bonds.chain.gateway import ChainRefused, Contract, LotEventKind, Rejection, Stage, TokenTransferred
+from bonds.chain.concordium import addresses, outcomes
+from bonds.chain.gateway import Rejection, Stage, TokenTransferred
 from bonds.chain.wire import node_pb2
 
 ALICE, BOB = bytes([1]) * 32, bytes([2]) * 32
-TOKEN, OTHER = Contract(10), Contract(11, 3)
 HASH = "ab" * 32
 
 
@@ -156,154 +152,3 @@ RECIPIENT = cbor2.CBORTag(40307, {3: BOB})
 )
 def test_every_rejection_is_told_in_the_chains_words(reason, expected):
     assert outcomes.rejection(reason) == expected
-
-
-# ---- contract events ----
-
-
-def address_of(contract: Contract) -> node_pb2.ContractAddress:
-    return node_pb2.ContractAddress(index=contract.index, subindex=contract.subindex)
-
-
-def updated(contract: Contract, *events: bytes) -> node_pb2.ContractTraceElement:
-    step = node_pb2.InstanceUpdated(address=address_of(contract), events=[bytes_of(event) for event in events])
-    return node_pb2.ContractTraceElement(updated=step)
-
-
-def interrupted(contract: Contract, *events: bytes) -> node_pb2.ContractTraceElement:
-    step = node_pb2.InstanceInterrupted(address=address_of(contract), events=[bytes_of(event) for event in events])
-    return node_pb2.ContractTraceElement(interrupted=step)
-
-
-def resumed(contract: Contract, success: bool = True) -> node_pb2.ContractTraceElement:
-    return node_pb2.ContractTraceElement(
-        resumed=node_pb2.InstanceResumed(address=address_of(contract), success=success)
-    )
-
-
-def transferred() -> node_pb2.ContractTraceElement:
-    return node_pb2.ContractTraceElement(transferred=node_pb2.InstanceTransferred())
-
-
-def test_a_trace_is_flattened_in_the_order_in_which_events_took_effect():
-    trace = [
-        interrupted(TOKEN, b"1"),
-        interrupted(OTHER, b"2"),
-        transferred(),
-        resumed(OTHER),
-        updated(OTHER, b"3"),
-        resumed(TOKEN),
-        updated(TOKEN, b"4", b"5"),
-    ]
-    assert traces.flatten(trace) == [(TOKEN, b"1"), (OTHER, b"2"), (OTHER, b"3"), (TOKEN, b"4"), (TOKEN, b"5")]
-
-
-def test_everything_under_a_failed_call_was_undone_and_is_dropped():
-    trace = [
-        interrupted(TOKEN, b"kept"),
-        interrupted(OTHER, b"undone"),
-        updated(TOKEN, b"undone, though its own call succeeded"),
-        resumed(OTHER),
-        updated(OTHER, b"undone"),
-        resumed(TOKEN, success=False),
-        interrupted(TOKEN, b"kept too"),
-        updated(OTHER, b"a second call, which succeeded"),
-        resumed(TOKEN),
-        updated(TOKEN, b"last"),
-    ]
-    assert [raw for _, raw in traces.flatten(trace)] == [
-        b"kept",
-        b"kept too",
-        b"a second call, which succeeded",
-        b"last",
-    ]
-
-
-@pytest.mark.parametrize(
-    "trace",
-    [
-        [resumed(TOKEN)],
-        [interrupted(TOKEN)],
-        [node_pb2.ContractTraceElement()],
-    ],
-)
-def test_a_trace_that_does_not_nest_is_refused(trace):
-    with pytest.raises(ChainRefused, match="contract trace"):
-        traces.flatten(trace)
-
-
-@st.composite
-def calls(draw, depth: int = 3):
-    """A random call tree as a trace, with the events that survive it."""
-    trace, kept = [], []
-    for _ in range(draw(st.integers(0, 2)) if depth else 0):
-        before = draw(st.binary(min_size=1, max_size=3))
-        inner_trace, inner_kept = draw(calls(depth - 1))
-        success = draw(st.booleans())
-        trace += [interrupted(TOKEN, before), *inner_trace, resumed(TOKEN, success)]
-        kept += [before, *(inner_kept if success else [])]
-    last = draw(st.binary(min_size=1, max_size=3))
-    return [*trace, updated(TOKEN, last)], [*kept, last]
-
-
-@given(calls())
-def test_whatever_the_nesting_what_survives_is_what_was_not_undone(call):
-    trace, kept = call
-    assert [raw for _, raw in traces.flatten(trace)] == kept
-
-
-def moved(tag: int, *parties: bytes) -> bytes:
-    event = bytes([tag]) + b"\x08" + (19_723).to_bytes(8, "little") + b"\x05"
-    return event + b"".join(b"\x00" + party for party in parties)
-
-
-def summary(*trace: node_pb2.ContractTraceElement) -> node_pb2.BlockItemSummary:
-    effects = node_pb2.AccountTransactionEffects(contract_update_issued=node_pb2.ContractUpdateIssued(effects=trace))
-    details = node_pb2.AccountTransactionDetails(effects=effects)
-    return node_pb2.BlockItemSummary(hash=bytes_of(bytes.fromhex(HASH)), account_transaction=details)
-
-
-def test_lot_events_are_the_token_contracts_own_numbered_over_all_events_of_the_transaction():
-    frozen = b"\xf7" + moved(0, ALICE)[1:]
-    to_contract = moved(0xFF, ALICE) + contracts.encode_address(OTHER)
-    found = traces.lot_events(
-        summary(
-            updated(OTHER, moved(0xFE, ALICE)), updated(TOKEN, frozen, moved(0xFE, ALICE)), updated(TOKEN, to_contract)
-        ),
-        {TOKEN},
-    )
-    mint, transfer = found
-    assert (mint.kind, mint.token_id, mint.amount_raw, mint.event_index) == (LotEventKind.MINT, 19_723, 5, 2)
-    assert (mint.sender, mint.recipient) == (None, addresses.encode(ALICE))
-    assert (mint.contract, mint.transaction_hash) == (TOKEN, HASH)
-    assert (transfer.kind, transfer.event_index) == (LotEventKind.TRANSFER, 3)
-    assert (transfer.sender, transfer.recipient) == (addresses.encode(ALICE), "<11,3>")
-
-
-def test_a_burn_has_a_sender_and_no_recipient():
-    (burn,) = traces.lot_events(summary(updated(TOKEN, moved(0xFD, BOB))), {TOKEN})
-    assert (burn.kind, burn.sender, burn.recipient) == (LotEventKind.BURN, addresses.encode(BOB), None)
-
-
-def test_tokens_minted_when_a_contract_is_made_are_seen():
-    effect = node_pb2.ContractInitialized(address=address_of(TOKEN), events=[bytes_of(moved(0xFE, BOB))])
-    details = node_pb2.AccountTransactionDetails(
-        effects=node_pb2.AccountTransactionEffects(contract_initialized=effect)
-    )
-    made = node_pb2.BlockItemSummary(hash=bytes_of(bytes.fromhex(HASH)), account_transaction=details)
-    assert [event.kind for event in traces.lot_events(made, {TOKEN})] == [LotEventKind.MINT]
-
-
-@pytest.mark.parametrize(
-    ("raw", "what"),
-    [
-        (b"\x2a\x01", "an unreadable event 2a01"),
-        (moved(0xFE, ALICE)[:-1], "an unreadable event"),
-        (b"\xf2\x00" + ALICE + b"\x00" + BOB, "an account recovery"),
-    ],
-)
-def test_an_event_that_may_move_balances_unseen_stops_the_follower(raw, what):
-    emitted = summary(updated(OTHER, b"\x00"), updated(TOKEN, raw))
-    with pytest.raises(ChainRefused, match=f"{what}.* of a token contract: contract <10,0>, .* event 1"):
-        traces.lot_events(emitted, {TOKEN})
-    assert traces.lot_events(emitted, {Contract(99)}) == []

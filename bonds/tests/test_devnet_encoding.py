@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonds.chain.devnet import cbor, contracts, signer
+from bonds.chain.devnet.contracts import parameters
+from bonds.chain.devnet.contracts.rights import Role
 from bonds.chain.devnet.encoding import (
     ContractAddress,
     EncodingError,
     Reader,
     address_bytes,
+    address_of,
     address_text,
+    agent_event,
     burn_event,
+    contract_party,
     identity,
+    investment_event,
     mint_event,
     transfer_event,
     uleb128,
@@ -204,6 +210,45 @@ def test_a_burns_parameter_is_the_deployed_contracts_bytes():
     owner = address_bytes("4UhoKfxyW6HXQ1369Ss4xHfKGHrfUeWQ7kHuqHA5yjiJrZSzcm")
     expected = vectors("contract_params.json")["params"]["burn_one"]["hex"]
     assert contracts.lots_parameter([(TOKEN_DAY, 1500, owner)]).hex() == expected
+
+
+def test_agent_and_fund_events_are_the_deployed_contracts_bytes():
+    cases = vectors("contract_events.json")["events"]
+    agent = address_bytes("3fT2RVyKFcdpSfkKK9TsHqZ53RCSd3T6k9LLoQHmKPNyWiGZtu")
+    assert agent_event(0xFA, agent, [Role.FORCED_BURN]).hex() == cases["AgentAdded"]["hex"]
+    owner = address_bytes("4UhoKfxyW6HXQ1369Ss4xHfKGHrfUeWQ7kHuqHA5yjiJrZSzcm")
+    security = (ContractAddress(10), TOKEN_DAY)
+    for tag, name in ((6, "Invested"), (8, "InvestmentCancelled")):
+        assert investment_event(tag, security, owner, (1000, 1_000_000)).hex() == cases[name]["hex"]
+
+
+def test_contract_parameters_are_the_deployed_contracts_bytes():
+    cases = {name: case["hex"] for name, case in vectors("contract_params.json")["params"].items()}
+    owner = address_bytes("4UhoKfxyW6HXQ1369Ss4xHfKGHrfUeWQ7kHuqHA5yjiJrZSzcm")
+    agent = address_bytes("3fT2RVyKFcdpSfkKK9TsHqZ53RCSd3T6k9LLoQHmKPNyWiGZtu")
+    receiver = address_bytes("4KTifCA2dr9rLKkTmcafDe7B7jrM7WdvTTJLCdiJ8EcgkZfxi6")
+    security = (ContractAddress(10), TOKEN_DAY)
+    assert {
+        "burn_one": parameters.burn_parameter([(TOKEN_DAY, 1500, owner)]).hex(),
+        "balanceOf": parameters.balances_parameter([(TOKEN_DAY, owner), (1, ContractAddress(5))]).hex(),
+        "isAgent": parameters.agent_parameter(agent, [Role.FORCED_BURN]).hex(),
+        "isVerified_account": contract_party(owner).hex(),
+        "claimInvestment": parameters.claims_parameter(security, [owner]).hex(),
+        "updateFundState_success": parameters.fund_state_parameter(security, receiver).hex(),
+    } == cases
+
+
+@pytest.mark.parametrize(
+    "text", ["<>", "<1", "1,0>", "<1,0,0>", "<-1,0>", "<1,x>", "<\N{SUPERSCRIPT TWO},0>", "<1,0> ", f"<{2**64},0>"]
+)
+def test_a_mistyped_contract_is_refused(text):
+    with pytest.raises(EncodingError):
+        contract_party(address_of(text))
+
+
+def test_a_contract_is_read_with_and_without_its_subindex():
+    assert address_of("<77>") == address_of("<77,0>") == ContractAddress(77)
+    assert address_of(str(ContractAddress(7, 3))) == ContractAddress(7, 3)
 
 
 @given(st.integers(0, 2**64 - 1))

@@ -105,6 +105,20 @@ def test_a_block_that_does_not_continue_the_books_stops_the_listener(bond):
     assert ListenerCursor.objects.get(bond=bond).height == 3
 
 
+def test_the_command_ends_with_an_error_when_the_chain_does_not_continue_the_books(bond, settings, monkeypatch):
+    node = Forked()
+    bond.listen_from_height = 3
+    bond.save()
+    listener.catch_up(node)
+    node.height = 4
+    monkeypatch.setattr("bonds.tests.test_listener.WIRED", node)
+    settings.JOB_CONTEXT_FACTORY = "bonds.tests.test_listener.context"
+    with pytest.raises(listener.ChainBroken, match="block 4 follows bad0"):
+        call_command("listen_events")
+    with listener.only_listener() as won:
+        assert won  # the lock is free for the next one
+
+
 def test_an_unreachable_node_leaves_the_books_as_they_are(devnet, gateway, bond):
     devnet.control.refuse()
     with pytest.raises(ChainUnavailable):

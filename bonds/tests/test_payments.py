@@ -16,7 +16,7 @@ from bonds.chain.gateway import Hint, Transfer
 from bonds.models import ChainTransaction, JournalEntry, Payment, PaymentAttempt
 from bonds.services import listener, locks, payments, settlement, snapshots
 from bonds.tests import factories
-from bonds.tests.conftest import REGISTRY_CONTRACT, TOKEN_CONTRACT, account
+from bonds.tests.conftest import DEVNET_MODULES, REGISTRY_CONTRACT, TOKEN_CONTRACT, account
 from jobs.models import Job
 from jobs.service import JobContext
 
@@ -254,6 +254,24 @@ def test_a_recipient_without_an_account_is_held_and_the_others_are_paid(devnet, 
     assert Payment.objects.get(run=coupon.run, position=1).hold_reason == "account_missing"
 
 
+def test_a_run_held_back_signs_nothing_more_and_what_is_sent_is_still_followed(coupon):
+    def pay_held_back(first: int, last: int) -> payments.BatchProgress:
+        steps = Steps()
+        context = JobContext(chain=coupon.gateway, fence=steps.fence)
+        return payments.pay_batch(
+            run=coupon.run, first=first, last=last, context=context, holds_back=lambda run: "the run is paused"
+        )
+
+    coupon.pay(first=1, last=2)
+    assert pay_held_back(3, 4).waiting_for == "the run is paused"
+    coupon.control.advance(blocks=2)
+    assert pay_held_back(1, 2).open_count == 0
+    assert coupon.statuses() == ["paid", "paid", "ready", "ready"]
+    assert ChainTransaction.objects.count() == 1
+    coupon.pay_to_the_end()
+    coupon.assert_paid_once([1, 2, 3, 4])
+
+
 def test_a_paused_token_waits_and_goes_on_by_itself(coupon):
     coupon.control.pause_token("EURD")
     coupon.control.advance(blocks=2)
@@ -431,22 +449,21 @@ def fresh_and_stuck(tmp_path):
 def test_a_stuck_node_does_not_hide_what_has_become_final(fresh_and_stuck):
     fresh, stuck = fresh_and_stuck
     keys = KeyFileSigner(fresh.wallet_keys_file)
-    coupon = Coupon(fresh, ConcordiumGateway(endpoints=[fresh.address], signer_factory=lambda: keys))
+    connection = {"signer_factory": lambda: keys, "modules": DEVNET_MODULES}
+    coupon = Coupon(fresh, ConcordiumGateway(endpoints=[fresh.address], **connection))
     coupon.pay()
     fresh.control.advance(blocks=3, seconds=100)
     last = ConcordiumGateway(endpoints=[stuck.address]).head().time
     while datetime.now(UTC) - last < timedelta(seconds=0.6):
         time.sleep(0.05)
-    coupon.gateway = ConcordiumGateway(
-        endpoints=[stuck.address, fresh.address], signer_factory=lambda: keys, max_behind_seconds=0.5
-    )
+    coupon.gateway = ConcordiumGateway(endpoints=[stuck.address, fresh.address], max_behind_seconds=0.5, **connection)
     coupon.pay_to_the_end()
     coupon.assert_paid_once([1, 2, 3, 4])
 
 
 def test_a_lagging_node_never_tells_the_record_block(fresh_and_stuck):
     fresh, stuck = fresh_and_stuck
-    gateway = ConcordiumGateway(endpoints=[fresh.address, stuck.address])
+    gateway = ConcordiumGateway(endpoints=[fresh.address, stuck.address], modules=DEVNET_MODULES)
     fresh.control.transfer_lots(TOKEN_CONTRACT, [(account("A"), account("B"), 20485, 10)])
     fresh.control.advance(blocks=1)
     record_at = gateway.head().time

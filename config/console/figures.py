@@ -9,7 +9,7 @@ from django.db.models import Count, Sum
 from django.urls import reverse
 from django.utils import timezone
 
-from bonds.models import ListenerCursor, Payment, PaymentStatus, Wallet
+from bonds.models import Bond, ListenerCursor, ParkedEvent, Payment, PaymentStatus, Wallet
 from bonds.services import payments
 from config.console import queue
 from maturity.models import MaturityRun
@@ -155,7 +155,18 @@ def silent_listeners() -> Sequence[ListenerCursor]:
     return list(ListenerCursor.objects.filter(updated_at__lt=late).select_related("bond"))
 
 
-def verdict(*, health: queue.Health, halted: int, silent: int, rows: Sequence[RunRow]) -> Verdict:
+def never_read() -> Sequence[Bond]:
+    """Bonds the listener has not begun to read: it is down, or refuses their first block."""
+    late = timezone.now() - LISTENER_STALE
+    return list(Bond.objects.filter(cursor__isnull=True, created_at__lt=late))
+
+
+def parked_events() -> int:
+    """Events nobody could read and no person has settled."""
+    return ParkedEvent.objects.filter(resolved_at__isnull=True).count()
+
+
+def verdict(*, health: queue.Health, halted: int, silent: int, rows: Sequence[RunRow], parked: int = 0) -> Verdict:
     """The first thing that needs someone, else what is going on."""
     going = [row for row in rows if row.status not in ENDED]
     stopped = [row for row in going if row.status == "needs_attention"]
@@ -163,6 +174,11 @@ def verdict(*, health: queue.Health, halted: int, silent: int, rows: Sequence[Ru
     found = (
         (halted, "bad", "A cloud wallet is halted: nothing is paid until an operator looks."),
         (stopped, "bad", f"{_count(stopped, 'run')} stopped and waiting for a person."),
+        (
+            parked,
+            "bad",
+            "An event of a watched contract could not be read: no snapshot of its bond until a person settles it.",
+        ),
         (not health.workers_alive, "bad", "No worker is alive: jobs wait, nothing is lost."),
         (
             health.dead_letters,

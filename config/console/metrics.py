@@ -103,6 +103,14 @@ def _machines() -> Iterator[GaugeMetricFamily]:
     ages = [([str(cursor.bond_id)], (now - cursor.block_time).total_seconds()) for cursor in cursors]
     yield _gauge("listener_height", "Last block read", ["bond"], heights)
     yield _gauge("listener_block_age_seconds", "Age of the last block read", ["bond"], ages)
+    behind = [([str(c.bond_id)], float(max(0, c.head_height - c.height))) for c in cursors if c.head_height is not None]
+    silent = [([str(c.bond_id)], (now - c.updated_at).total_seconds()) for c in cursors]
+    yield _gauge("listener_blocks_behind", "Final blocks not read yet when the listener last looked", ["bond"], behind)
+    yield _gauge("listener_silent_seconds", "Since the listener last looked", ["bond"], silent)
+    unread: list[tuple[list[str], float]] = [([], float(len(figures.never_read())))]
+    yield _gauge("listener_bonds_never_read", "Bonds the listener has not begun to read", [], unread)
+    parked: list[tuple[list[str], float]] = [([], float(figures.parked_events()))]
+    yield _gauge("listener_parked_events", "Events nobody could read, not settled", [], parked)
     machines = metrics.machines()
     memory = [([process.name], float(process.rss_bytes)) for process in machines.processes]
     yield _gauge("worker_memory_bytes", "Memory of a worker at its last heartbeat", ["worker"], memory)

@@ -40,9 +40,11 @@ def has_mailbox() -> bool:
 def now_context(request: HttpRequest) -> dict[str, Any]:
     """Everything on the first page but the balances, which only the chain knows."""
     health, rows = queue.health(), figures.runs()
-    halted, silent = figures.halted_wallets(), figures.silent_listeners()
+    halted, silent = figures.halted_wallets(), [*figures.silent_listeners(), *figures.never_read()]
     return {
-        "verdict": figures.verdict(health=health, halted=len(halted), silent=len(silent), rows=rows),
+        "verdict": figures.verdict(
+            health=health, halted=len(halted), silent=len(silent), rows=rows, parked=figures.parked_events()
+        ),
         "health": health,
         "runs": rows,
         "owed": figures.owed(),

@@ -10,7 +10,7 @@ globals().update({name: getattr(_product, name) for name in dir(_product) if nam
 DATABASES = {"default": {**_product.DATABASES["default"], "NAME": os.environ["QUEUE_TEST_DATABASE"]}}
 if os.environ.get("QUEUE_TEST_POOL"):
     DATABASES["default"]["OPTIONS"] = {"pool": True}
-SECRET_KEY = "what the tests' clusters sign lasts as long as they do"  # noqa: S105
+SECRET_KEY = "what the tests' clusters sign lasts as long as they do"
 JOB_SERVICES = ["jobs.tests.services.ProbeService"]
 JOB_CONTEXT_FACTORY = "jobs.tests.services.build_context"
 Q_CLUSTER = {**_product.Q_CLUSTER, "guard_cycle": 0.1}

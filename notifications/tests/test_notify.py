@@ -170,7 +170,11 @@ def test_an_edited_notice_that_can_be_told_is_accepted():
             "unknown notification type",
         ),
         ("notification_individual_processor", coupon().payload() | {"context": {}}, "lacks|missing|needs"),
-        ("notification_individual_processor", coupon().payload() | {"context": 7}, "the context of a notice is an object"),
+        (
+            "notification_individual_processor",
+            coupon().payload() | {"context": 7},
+            "the context of a notice is an object",
+        ),
         ("email_notification", {"notification": "x"}, "names no notification"),
         ("email_notification", {"notification": "00000000-0000-4000-8000-000000000000"}, "there is no"),
         ("notification_fanout_processor", {}, "not built yet"),

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
+from django.db.models import F
 
 from bonds.models import Bond, Holding, LotChange, Snapshot, SnapshotLot
 from bonds.tests import factories
@@ -130,7 +131,9 @@ def holding(bond: Bond, holder: str, balance: int, token_id: int = JAN_1) -> Hol
 
 
 def mint(bond: Bond, holder: str, amount: int, token_id: int = JAN_1) -> LotChange:
-    """A mint event before the record block."""
+    """A mint event before the record block, and what the listener makes of it."""
+    held, _ = Holding.objects.get_or_create(bond=bond, holder=holder, token_id=token_id, defaults={"balance_raw": 0})
+    Holding.objects.filter(pk=held.pk).update(balance_raw=F("balance_raw") + amount)
     return LotChange.objects.create(
         bond=bond,
         kind="mint",

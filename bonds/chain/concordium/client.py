@@ -20,6 +20,7 @@ from bonds.chain.wire import node_pb2, node_pb2_grpc
 T = TypeVar("T")
 
 WINDOW = 64  # calls in flight on one channel when many are asked
+STREAMS = 8  # streams open at once: each holds a thread of the node until it has ended
 CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),  # only while a call is open: a node may punish idle pings
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -100,28 +101,37 @@ class Endpoint:
         except grpc.RpcError as error:
             raise self._translated(error) from None
 
-    def stream(self, name: str, request: Any) -> list[Any]:
-        """All answers of a finite stream, which must end within the deadline. Raises as the module says."""
-        try:
-            return list(self._method(name)(request, timeout=self._timeout_seconds))
-        except grpc.RpcError as error:
-            raise self._translated(error) from None
-
     def many(self, name: str, requests: Iterable[Any]) -> Iterator[Any]:
         """Answers in the order of the requests, WINDOW of them in flight; a refusal is yielded in its place, anything
         else is raised."""
-        method = self._method(name)
+        start = self._method(name).future
+        return self._windowed(requests, WINDOW, start, self._settled)
+
+    def streams(self, name: str, requests: Iterable[Any]) -> Iterator[list[Any]]:
+        """All answers of each finite stream, in the order of the requests, STREAMS of them open; each must end within
+        the deadline. Raises as the module says."""
+        return self._windowed(requests, STREAMS, self._method(name), self._drained)
+
+    def _windowed(
+        self, requests: Iterable[Any], size: int, start: Callable[..., Any], finish: Callable[[Any], Any]
+    ) -> Iterator[Any]:
         pending: deque[Any] = deque()
         try:
             for request in requests:
-                if len(pending) == WINDOW:
-                    yield self._settled(pending.popleft())
-                pending.append(method.future(request, timeout=self._timeout_seconds))
+                if len(pending) == size:
+                    yield finish(pending.popleft())
+                pending.append(start(request, timeout=self._timeout_seconds))
             while pending:
-                yield self._settled(pending.popleft())
+                yield finish(pending.popleft())
         finally:
             for call in pending:
                 call.cancel()
+
+    def _drained(self, call: Any) -> list[Any]:
+        try:
+            return list(call)
+        except grpc.RpcError as error:
+            raise self._translated(error) from None
 
     def _settled(self, call: Any) -> Any:
         try:

@@ -1,33 +1,43 @@
-"""Parameters and events of the contracts this product meets: CIS-2 security token, mint fund, identity registry.
-Unknown events stay unknown.
+"""Parameters, return values and events of the contracts this product meets: CIS-2 security token, mint fund, identity
+registry. Unknown events stay unknown.
 
-Contract values are little endian. Address: 00 + 32 bytes, or 01 + index u64 + subindex u64. Token id: length byte 08
-+ u64. Amount: unsigned LEB128. Sources: CIS-2; the deployed contracts' own schemas (security_sft_multi,
-security_mint_fund, rwa_identity_registry).
+Sources: CIS-2; the deployed contracts' own schemas (security_sft_multi, security_mint_fund, rwa_identity_registry); for
+the address state registry, which is planned and not deployed, its design (identity-registry-blockchain.md of
+m5-planning).
 """
 
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from bonds.chain.concordium import addresses
-from bonds.chain.gateway import Contract
+from bonds.chain.concordium.values import (
+    Address,
+    Reader,
+    encode_address,
+    encode_amount,
+    encode_contract,
+    encode_token_id,
+    encode_vector,
+)
+from bonds.chain.gateway import Contract, RegistryState
 
-U64_MAX = 2**64 - 1
-TOKEN_ID_BYTES = 8
-MAX_LEB128_BYTES = 10  # of an unsigned 64-bit number
-REGISTRY_IS_VERIFIED = "rwa_identity_registry.isVerified"
-
-Address = str | Contract  # base58check account, or contract
+BURN_RECEIVE_NAME = "security_sft_multi.burn"  # what `burn_parameter` is for
+CLAIM_INVESTMENT_RECEIVE_NAME = "security_mint_fund.claimInvestment"  # what `claim_investment_parameter` is for
+UNKNOWN_TOKEN_ID = -42000001  # how the token rejects a call that names a token id it has never heard of
 
 
 class Module(StrEnum):
-    """The contracts whose events can be read, by name. The same tag means different things in different modules."""
+    """The interfaces of contracts that can be read. The same tag means different things in different ones.
+
+    The planned registry would be deployed under the name of today's (rwa_identity_registry), so only the module
+    reference can tell the two apart.
+    """
 
     SECURITY = "security_sft_multi"
     FUND = "security_mint_fund"
     REGISTRY = "rwa_identity_registry"
+    ADDRESS_STATES = "address_state_registry"
 
 
 class AgentRole(IntEnum):
@@ -50,118 +60,24 @@ class AgentRole(IntEnum):
     SET_TOKEN_METADATA = 14
 
 
-class Reader:
-    """Takes contract values off the front of bytes; ValueError for a malformed or truncated one."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._data):
-            raise ValueError("truncated contract value")
-        taken, self._at = self._data[self._at : end], end
-        return taken
-
-    def number(self, length: int) -> int:
-        return int.from_bytes(self.take(length), "little")
-
-    def amount(self) -> int:
-        value = 0
-        for position in range(MAX_LEB128_BYTES):
-            byte = self.number(1)
-            value |= (byte & 0x7F) << (7 * position)
-            if not byte & 0x80:
-                if value > U64_MAX:
-                    break
-                return value
-        raise ValueError("token amount does not fit an unsigned 64-bit integer")
-
-    def token_id(self) -> int:
-        if self.number(1) != TOKEN_ID_BYTES:
-            raise ValueError("token id is not an unsigned 64-bit integer")
-        return self.number(TOKEN_ID_BYTES)
-
-    def account(self) -> str:
-        return addresses.encode(self.take(addresses.ACCOUNT_BYTES))
-
-    def contract(self) -> Contract:
-        return Contract(self.number(8), self.number(8))
-
-    def address(self) -> Address:
-        kind = self.number(1)
-        if kind == 0:
-            return self.account()
-        if kind == 1:
-            return self.contract()
-        raise ValueError(f"address of unknown kind {kind}")
-
-    def roles(self) -> tuple[int, ...]:
-        return tuple(self.take(self.number(4)))
-
-    def rest(self) -> bytes:
-        return self.take(len(self._data) - self._at)
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise ValueError("bytes left over after a contract value")
-
-
 # ---- parameters ----
-
-
-def _u64(value: int) -> bytes:
-    if not 0 <= value <= U64_MAX:
-        raise ValueError(f"{value} does not fit an unsigned 64-bit integer")
-    return value.to_bytes(8, "little")
-
-
-def _amount(value: int) -> bytes:
-    _u64(value)
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _token_id(token_id: int) -> bytes:
-    return bytes([TOKEN_ID_BYTES]) + _u64(token_id)
-
-
-def _contract(contract: Contract) -> bytes:
-    return _u64(contract.index) + _u64(contract.subindex)
-
-
-def encode_address(address: Address) -> bytes:
-    """An address as contracts take it. ValueError for a malformed one."""
-    if isinstance(address, Contract):
-        return b"\x01" + _contract(address)
-    return b"\x00" + addresses.decode(address)
-
-
-def _vector(items: Sequence[bytes], count_format: str) -> bytes:
-    try:
-        return struct.pack(count_format, len(items)) + b"".join(items)
-    except struct.error as error:
-        raise ValueError(f"{len(items)} entries are too many for one call") from error
 
 
 def burn_parameter(burns: Iterable[tuple[int, int, Address]]) -> bytes:
     """`burn` of the token: (token id, raw amount, owner) each; the call burns all of them or none."""
-    return _vector([_token_id(token) + _amount(raw) + encode_address(owner) for token, raw, owner in burns], "<H")
+    return encode_vector(
+        [encode_token_id(token) + encode_amount(raw) + encode_address(owner) for token, raw, owner in burns], "<H"
+    )
 
 
 def balance_of_parameter(queries: Iterable[tuple[int, Address]]) -> bytes:
     """`balanceOf` of the token: (token id, holder) each."""
-    return _vector([_token_id(token) + encode_address(holder) for token, holder in queries], "<H")
+    return encode_vector([encode_token_id(token) + encode_address(holder) for token, holder in queries], "<H")
 
 
 def is_agent_parameter(agent: Address, roles: Sequence[AgentRole]) -> bytes:
     """`isAgent` of the token: has the address all of these roles?"""
-    return encode_address(agent) + _vector([bytes([role]) for role in roles], "<I")
+    return encode_address(agent) + encode_vector([bytes([role]) for role in roles], "<I")
 
 
 def is_verified_parameter(address: Address) -> bytes:
@@ -172,9 +88,9 @@ def is_verified_parameter(address: Address) -> bytes:
 def claim_investment_parameter(investments: Iterable[tuple[Contract, int, str]]) -> bytes:
     """`claimInvestment` of the fund: (security token contract, token id, investor's account) each; also cancels, by
     the fund's state."""
-    return _vector(
+    return encode_vector(
         [
-            _contract(token) + _token_id(token_id) + addresses.decode(account)
+            encode_contract(token) + encode_token_id(token_id) + addresses.decode(account)
             for token, token_id, account in investments
         ],
         "<I",
@@ -183,11 +99,15 @@ def claim_investment_parameter(investments: Iterable[tuple[Contract, int, str]])
 
 def update_fund_state_parameter(token: Contract, token_id: int, funds_receiver: Address | None) -> bytes:
     """`updateFundState` of the fund: success, with who receives the funds, or failure where there is nobody."""
-    fund = _contract(token) + _token_id(token_id)
+    fund = encode_contract(token) + encode_token_id(token_id)
     return fund + (b"\x01" if funds_receiver is None else b"\x00" + encode_address(funds_receiver))
 
 
 # ---- return values ----
+
+# By number: `getAddressState` calls an address that nobody has put on a list registered.
+ADDRESS_STATES = (RegistryState.NOT_IN_REGISTRY, RegistryState.WHITELISTED, RegistryState.BLACKLISTED)
+LISTED_STATES = (RegistryState.WHITELISTED, RegistryState.BLACKLISTED)  # as the event numbers them
 
 
 def read_bool(value: bytes) -> bool:
@@ -195,6 +115,13 @@ def read_bool(value: bytes) -> bool:
     if value not in (b"\x00", b"\x01"):
         raise ValueError(f"not a boolean: {value[:8].hex()}")
     return value == b"\x01"
+
+
+def read_address_state(value: bytes) -> RegistryState:
+    """What `getAddressState` returns; ValueError for a state that is none."""
+    if len(value) != 1 or value[0] >= len(ADDRESS_STATES):
+        raise ValueError(f"not an address state: {value[:8].hex()}")
+    return ADDRESS_STATES[value[0]]
 
 
 def read_balances(value: bytes) -> tuple[int, ...]:
@@ -271,7 +198,7 @@ class ContractLinked:
 
 @dataclass(frozen=True)
 class BookkeepingEvent:
-    """A CIS-2 event that moves no balance and whose content this product does not use."""
+    """An event that moves no balance, no investment and no address, and whose content this product does not use."""
 
     name: str
 
@@ -295,6 +222,14 @@ class IdentityChanged:
 
 
 @dataclass(frozen=True)
+class AddressStateChanged:
+    """Of the address state registry: the address is on that list now, or on none."""
+
+    address: Address
+    state: RegistryState
+
+
+@dataclass(frozen=True)
 class UnknownEvent:
     """Bytes this product cannot read: of another module, of a newer one, or malformed. `tag` is None for an empty
     event."""
@@ -315,14 +250,18 @@ Event = (
     | BookkeepingEvent
     | InvestmentChanged
     | IdentityChanged
+    | AddressStateChanged
     | UnknownEvent
 )
 Decoder = Callable[[Reader], Event]
 
 
-def _bookkeeping(name: str) -> Decoder:
+def _bookkeeping(name: str, *fields: Callable[[Reader], object]) -> Decoder:
+    """Reads the fields and forgets them; whatever follows the tag where none are given."""
+
     def decode(reader: Reader) -> Event:
-        reader.rest()
+        for field in fields or (Reader.rest,):
+            field(reader)
         return BookkeepingEvent(name)
 
     return decode
@@ -332,6 +271,13 @@ def _investment(stage: str) -> Decoder:
     return lambda reader: InvestmentChanged(
         stage, reader.contract(), reader.token_id(), reader.account(), reader.amount(), reader.amount()
     )
+
+
+def _listed(reader: Reader) -> Event:
+    address, number = reader.address(), reader.number(1)
+    if number >= len(LISTED_STATES):
+        raise ValueError(f"not the number of a list: {number}")
+    return AddressStateChanged(address, LISTED_STATES[number])
 
 
 DECODERS: Mapping[Module, Mapping[int, Decoder]] = {
@@ -350,8 +296,15 @@ DECODERS: Mapping[Module, Mapping[int, Decoder]] = {
         0xF4: lambda r: ContractLinked("compliance", r.contract()),
         0xF3: lambda r: ContractLinked("identity registry", r.contract()),
         0xF2: lambda r: Recovered(r.address(), r.address()),
+        # 0xF1, a removed token id, is left unread: what it does to balances that remain, nobody has shown.
     },
     Module.FUND: {
+        0: _bookkeeping("initialised", Reader.contract, lambda r: r.take(r.number(1))),  # the currency: any token's id
+        1: lambda r: AgentChanged(True, r.address(), r.roles()),
+        2: lambda r: AgentChanged(False, r.address()),
+        3: _bookkeeping("fund added"),
+        4: _bookkeeping("fund removed"),
+        5: _bookkeeping("fund state updated"),
         6: _investment("invested"),
         7: _investment("claimed"),
         8: _investment("cancelled"),
@@ -359,8 +312,16 @@ DECODERS: Mapping[Module, Mapping[int, Decoder]] = {
     Module.REGISTRY: {
         0: lambda r: IdentityChanged(True, r.address()),
         1: lambda r: IdentityChanged(False, r.address()),
+        2: _bookkeeping("issuer added"),
+        3: _bookkeeping("issuer removed"),
         4: lambda r: AgentChanged(True, r.address()),
         5: lambda r: AgentChanged(False, r.address()),
+    },
+    Module.ADDRESS_STATES: {
+        0: lambda r: AgentChanged(True, r.address()),
+        1: lambda r: AgentChanged(False, r.address()),
+        2: _listed,
+        3: lambda r: AddressStateChanged(r.address(), RegistryState.NOT_IN_REGISTRY),
     },
 }
 

@@ -16,8 +16,8 @@ def finalized_block(status: Any) -> bytes | None:
 def transaction_state(transaction_hash: str, status: Any, block_height: int | None) -> TransactionState:
     """The state of one hash from a node's BlockItemStatus. `block_height` is that of `finalized_block`.
 
-    A finalised outcome of a kind that neither transfers tokens nor rejects has no transfers and no rejection: whoever
-    expects transfers sees that they are not there.
+    ValueError for a transfer whose sides are not accounts. A finalised outcome of a kind that neither transfers tokens
+    nor rejects has no transfers and no rejection: whoever expects transfers sees that they are not there.
     """
     stage = status.WhichOneof("status")
     if stage == "received":

@@ -4,7 +4,7 @@ show in a repr or a log."""
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from nacl.signing import SigningKey
 
@@ -12,7 +12,12 @@ from bonds.chain.concordium import addresses
 from bonds.chain.concordium.transactions import Signatures
 from bonds.chain.gateway import ChainMisconfigured
 
+T = TypeVar("T")
+
 SEED_BYTES = 32
+MAX_INDEX = 255
+
+Keys = Mapping[int, Mapping[int, SigningKey]]  # credential index -> key index -> key
 
 
 class Signer(Protocol):
@@ -29,10 +34,14 @@ class Signer(Protocol):
 
 
 class KeyFileSigner:
-    """Signs with every key of a JSON file: {"address": base58, "keys": {"0": {"0": "<32-byte seed in hex>"}}}.
+    """Signs with the keys of a JSON file: {"address": base58, "keys": {"0": {"0": "<32-byte seed in hex>"}}}.
 
-    The file is read once, at construction; ChainMisconfigured where it is missing or malformed, without repeating its
-    content.
+    With every key of every credential, because the chain wants at least as many as its thresholds say. Each signature
+    costs energy, so the file may name the account's thresholds: "account_threshold": 2 (credentials that sign) and
+    "credential_thresholds": {"0": 2} (keys that sign, by credential); then that many sign, lowest index first.
+
+    The file is read once, at construction; ChainMisconfigured where it is missing or malformed or holds fewer keys than
+    its thresholds, without repeating its content.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -43,7 +52,8 @@ class KeyFileSigner:
             raise ChainMisconfigured(f"the key file {self._path} cannot be read: {error.strerror}") from None
         except ValueError:
             raise ChainMisconfigured(f"the key file {self._path} is not JSON") from None
-        self._address, self._keys = self._parse(document)
+        self._address, keys = self._parse(document)
+        self._keys = self._up_to_thresholds(keys, document)
 
     def __repr__(self) -> str:
         return f"<KeyFileSigner {self._address}>"
@@ -51,7 +61,7 @@ class KeyFileSigner:
     def __reduce__(self) -> str:
         raise TypeError("keys are not pickled")
 
-    def _parse(self, document: Any) -> tuple[str, Mapping[int, Mapping[int, SigningKey]]]:
+    def _parse(self, document: Any) -> tuple[str, Keys]:
         try:
             address = document["address"]
             addresses.decode(address)
@@ -64,6 +74,30 @@ class KeyFileSigner:
         if not keys or not all(keys.values()):
             raise ChainMisconfigured(f"the key file {self._path} does not hold an address and its keys")
         return address, keys
+
+    def _up_to_thresholds(self, keys: Keys, document: Mapping[str, Any]) -> Keys:
+        of_credential = document.get("credential_thresholds", {})
+        if not isinstance(of_credential, dict) or not {str(credential) for credential in keys}.issuperset(
+            of_credential
+        ):
+            raise ChainMisconfigured(
+                f"the key file {self._path}: credential_thresholds names a credential without keys"
+            )
+        enough = {
+            credential: self._lowest(held, of_credential.get(str(credential)), f"credential_thresholds of {credential}")
+            for credential, held in keys.items()
+        }
+        return self._lowest(enough, document.get("account_threshold"), "account_threshold")
+
+    def _lowest(self, held: Mapping[int, T], threshold: Any, name: str) -> Mapping[int, T]:
+        """As many as the threshold says, lowest index first; all where it says nothing."""
+        if threshold is None:
+            return held
+        if type(threshold) is not int or not 1 <= threshold <= len(held):
+            raise ChainMisconfigured(
+                f"the key file {self._path}: {name} is no whole number from 1 to the {len(held)} it holds"
+            )
+        return {index: held[index] for index in sorted(held)[:threshold]}
 
     def _check(self, account: str) -> None:
         if not addresses.same_account(account, self._address):
@@ -83,7 +117,7 @@ class KeyFileSigner:
 
 def _index(text: str) -> int:
     index = int(text)
-    if not 0 <= index <= 255:
+    if not 0 <= index <= MAX_INDEX:
         raise ValueError("index out of range")
     return index
 

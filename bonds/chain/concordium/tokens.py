@@ -5,7 +5,7 @@ Source: CIS-7 (protocol-level tokens): an operation list is an array of one-entr
 (tag 4), accounts tag 40307.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
@@ -132,9 +132,19 @@ def encode_operations(operations: Sequence[KnownOperation]) -> bytes:
     return cbor2.dumps([_operation_map(operation) for operation in operations], canonical=True)
 
 
-def _keep_decimal_fraction(parts: Any, _immutable: bool) -> cbor2.CBORTag:
-    """Without this a decimal fraction becomes a Decimal and its exponent is no longer the chain's."""
-    return cbor2.CBORTag(TAG_DECIMAL_FRACTION, parts)
+def _keep(tag: int) -> Callable[[Any, bool], cbor2.CBORTag]:
+    return lambda value, _immutable: cbor2.CBORTag(tag, value)
+
+
+def _refuse(_value: Any, _immutable: bool) -> Any:
+    raise ValueError("references between values are not used here")
+
+
+# No tag is interpreted. A decimal fraction made a Decimal would lose the exponent, which is part of what is signed; a date, a pattern or a
+# rational fails in ways of its own and means nothing here; a reference can make a value contain itself.
+KEPT_TAGS = (0, 1, 2, 3, 4, 5, 30, 35, 36, 37, 52, 54, 100, 258, 260, 261, 1004, 43000, 55799)
+REFERENCE_TAGS = (25, 28, 29, 256)
+TAG_READERS = {tag: _keep(tag) for tag in KEPT_TAGS} | dict.fromkeys(REFERENCE_TAGS, _refuse)
 
 
 def _load(data: bytes) -> Any:
@@ -142,7 +152,7 @@ def _load(data: bytes) -> Any:
     try:
         value = cbor2.load(
             stream,
-            semantic_decoders={TAG_DECIMAL_FRACTION: _keep_decimal_fraction},
+            semantic_decoders=TAG_READERS,
             max_depth=MAX_DEPTH,
             allow_duplicate_keys=False,
         )
@@ -169,12 +179,16 @@ def _read_amount(value: Any) -> tuple[int, int]:
     return units, -exponent
 
 
+def _is_concordium(coin_info: Any) -> bool:
+    return isinstance(coin_info, Mapping) and dict(coin_info) == {1: CONCORDIUM}
+
+
 def _read_account(value: Any) -> bytes:
     """Coin info may be left out (the Java SDK does); where it is given it must name Concordium."""
     fields = _tagged(value, TAG_ACCOUNT)
     if not isinstance(fields, Mapping) or not set(fields) <= {COIN_INFO_KEY, ACCOUNT_KEY}:
         raise ValueError("malformed account")
-    if COIN_INFO_KEY in fields and dict(_tagged(fields[COIN_INFO_KEY], TAG_COIN_INFO)) != {1: CONCORDIUM}:
+    if COIN_INFO_KEY in fields and not _is_concordium(_tagged(fields[COIN_INFO_KEY], TAG_COIN_INFO)):
         raise ValueError("account of another chain")
     account = fields.get(ACCOUNT_KEY)
     if not isinstance(account, bytes) or len(account) != 32:
@@ -213,7 +227,9 @@ def _read_operation(entry: Any) -> Operation:
     if kind in SWITCH_KINDS:
         _fields(body, set())
         return SwitchOperation(kind)
-    return UnknownOperation(str(kind))
+    if not isinstance(kind, str):
+        raise ValueError("an operation is named by a text")
+    return UnknownOperation(kind)
 
 
 def decode_operations(data: bytes) -> tuple[Operation, ...]:

@@ -1,91 +1,134 @@
-"""The token contract events of a finalised transaction, flattened from its execution trace in the order in which they
-took effect.
+"""What a finalised transaction did to contracts, flattened from its execution trace in the order in which it took effect.
 
 A contract that calls another is interrupted: its events so far, then the callee's trace, then whether the call
-succeeded, then the rest. All that lies between an interruption and a failed resumption was undone and is dropped.
+succeeded, then the rest. All that lies between an interruption and a failed resumption was undone and is dropped: events
+and upgrades alike. A contract that is upgraded while it runs goes on with the code it began with; the next call of it
+runs the new one. Sources: types.proto ContractTraceElement; the host function `upgrade` of the V1 contract interface.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from bonds.chain.concordium import contracts
-from bonds.chain.concordium.contracts import Address, Burned, Minted, Module, Recovered, Transferred, UnknownEvent
-from bonds.chain.gateway import ChainRefused, Contract, LotEvent, LotEventKind
-
-Emitted = tuple[Contract, bytes]
+from bonds.chain.gateway import Contract
 
 
-def _events(address: Any, events: Iterable[Any]) -> list[Emitted]:
-    contract = Contract(address.index, address.subindex)
-    return [(contract, event.value) for event in events]
+class UnreadableTrace(ValueError):
+    """Calls that do not nest, or a step of a kind this product does not know: which events took effect is not known."""
 
 
-def flatten(trace: Iterable[Any]) -> list[Emitted]:
-    """Events that took effect, in order, each with its contract. ChainRefused for a trace whose calls do not nest."""
-    frames: list[list[Emitted]] = [[]]
-    for step in trace:
-        kind = step.WhichOneof("element")
+@dataclass(frozen=True)
+class Began:
+    """A contract begins to run the code it has at this moment; `call` is the run's number within the transaction."""
+
+    contract: Contract
+    call: int
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """An event, of the run `call` of its contract."""
+
+    contract: Contract
+    call: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ModuleSet:
+    """The contract was made from this module, or upgraded to it: what begins to run from here on is of it."""
+
+    contract: Contract
+    module_ref: str
+
+
+Step = Began | Emitted | ModuleSet
+
+
+class _Frame:
+    """The steps of one level of calls; `running` is the run that is not yet over, and of which contract."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.running: Began | None = None
+
+
+class _Flattener:
+    def __init__(self) -> None:
+        self.frames = [_Frame()]
+        self.calls = 0
+
+    def run(self, address: Any, events: Iterable[Any]) -> None:
+        """Some events of the run of this level, which begins here unless it was only interrupted."""
+        frame, contract = self.frames[-1], _contract(address)
+        if frame.running is None:
+            frame.running = Began(contract, self.calls)
+            frame.steps.append(frame.running)
+            self.calls += 1
+        elif frame.running.contract != contract:
+            raise UnreadableTrace("what one contract began, another goes on with")
+        frame.steps += [Emitted(contract, frame.running.call, event.value) for event in events]
+
+    def resume(self, success: bool) -> None:
+        if len(self.frames) == 1:
+            raise UnreadableTrace("it resumes what was not interrupted")
+        inner = self.frames.pop()
+        if success:
+            self.frames[-1].steps += inner.steps
+
+    def take(self, element: Any) -> None:
+        kind = element.WhichOneof("element")
         if kind == "updated":
-            frames[-1] += _events(step.updated.address, step.updated.events)
+            self.run(element.updated.address, element.updated.events)
+            self.frames[-1].running = None
         elif kind == "interrupted":
-            frames[-1] += _events(step.interrupted.address, step.interrupted.events)
-            frames.append([])
+            self.run(element.interrupted.address, element.interrupted.events)
+            self.frames.append(_Frame())
         elif kind == "resumed":
-            if len(frames) == 1:
-                raise ChainRefused("a contract trace resumes what was not interrupted")
-            inner = frames.pop()
-            if step.resumed.success:
-                frames[-1] += inner
+            self.resume(element.resumed.success)
+        elif kind == "upgraded":
+            upgraded = element.upgraded
+            self.frames[-1].steps.append(ModuleSet(_contract(upgraded.address), upgraded.to.value.hex()))
         elif kind is None:
-            raise ChainRefused("a contract trace has a step this product does not know")
-    if len(frames) != 1:
-        raise ChainRefused("a contract trace ends inside an interruption")
-    return frames[0]
+            raise UnreadableTrace("it has a step of a kind that is not known")
 
 
-def emitted_events(effects: Any) -> list[Emitted]:
-    """Every contract event of a transaction's effects; none for a transaction that failed or that called no
-    contract."""
+def _contract(address: Any) -> Contract:
+    return Contract(address.index, address.subindex)
+
+
+def flatten(trace: Iterable[Any]) -> list[Step]:
+    """The steps that took effect, in order. UnreadableTrace for a trace whose calls do not nest."""
+    flattener = _Flattener()
+    for element in trace:
+        flattener.take(element)
+    if len(flattener.frames) != 1:
+        raise UnreadableTrace("it ends inside an interruption")
+    return flattener.frames[0].steps
+
+
+def steps(effects: Any) -> list[Step]:
+    """The contract steps of a transaction's effects; none for a transaction that failed or that called no contract.
+    UnreadableTrace as `flatten`."""
     kind = effects.WhichOneof("effect")
     if kind == "contract_update_issued":
         return flatten(effects.contract_update_issued.effects)
     if kind == "contract_initialized":
-        return _events(effects.contract_initialized.address, effects.contract_initialized.events)
+        made = effects.contract_initialized
+        contract = _contract(made.address)
+        emitted = [Emitted(contract, 0, event.value) for event in made.events]
+        return [ModuleSet(contract, made.origin_ref.value.hex()), Began(contract, 0), *emitted]
     return []
 
 
-def _text(address: Address) -> str:
-    return address if isinstance(address, str) else f"<{address.index},{address.subindex}>"
-
-
-def lot_events(summary: Any, token_contracts: Collection[Contract]) -> list[LotEvent]:
-    """Mints, transfers and burns of these contracts in one transaction.
-
-    ChainRefused for an event of theirs that cannot be read, or that moves balances without saying which (a recovered
-    account): holdings that skipped it would be wrong in silence, so the follower stops there and a person looks.
-    """
-    transaction_hash = summary.hash.value.hex()
+def mentioned(trace: Iterable[Any]) -> list[tuple[Contract, tuple[bytes, ...]]]:
+    """Of a trace that cannot be read: the contract of every step that names one, with the step's events, undone or not."""
     found = []
-    for event_index, (contract, raw) in enumerate(emitted_events(summary.account_transaction.effects)):
-        if contract not in token_contracts:
-            continue
-        event = contracts.decode_event(Module.SECURITY, raw)
-        if isinstance(event, UnknownEvent | Recovered):
-            what = "an account recovery" if isinstance(event, Recovered) else f"an unreadable event {raw.hex()}"
-            place = f"contract {_text(contract)}, transaction {transaction_hash}, event {event_index}"
-            raise ChainRefused(f"{what} of a token contract: {place}")
-        if not isinstance(event, Minted | Burned | Transferred):
-            continue
-        kind, sender, recipient = _movement(event)
-        found.append(
-            LotEvent(contract, kind, event.token_id, event.amount_raw, sender, recipient, transaction_hash, event_index)
-        )
+    for element in trace:
+        kind = element.WhichOneof("element")
+        if kind in ("updated", "interrupted"):
+            step = getattr(element, kind)
+            found.append((_contract(step.address), tuple(event.value for event in step.events)))
+        elif kind in ("resumed", "upgraded"):
+            found.append((_contract(getattr(element, kind).address), ()))
     return found
-
-
-def _movement(event: Minted | Burned | Transferred) -> tuple[LotEventKind, str | None, str | None]:
-    if isinstance(event, Minted):
-        return LotEventKind.MINT, None, _text(event.owner)
-    if isinstance(event, Burned):
-        return LotEventKind.BURN, _text(event.owner), None
-    return LotEventKind.TRANSFER, _text(event.sender), _text(event.recipient)

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bonds.chain.concordium.addresses import ACCOUNT_BYTES
 from bonds.chain.concordium.tokens import Operation, TransferOperation, check_token_id
 from bonds.chain.gateway import Contract
 
@@ -64,6 +65,8 @@ class Header:
     expiry_seconds: int
 
     def encode(self) -> bytes:
+        if len(self.sender) != ACCOUNT_BYTES:  # the format would pad or cut it in silence
+            raise ValueError(f"a sender has {ACCOUNT_BYTES} bytes, not {len(self.sender)}")
         try:
             return HEADER.pack(self.sender, self.sequence_number, self.energy, self.payload_size, self.expiry_seconds)
         except struct.error as error:

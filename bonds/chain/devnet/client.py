@@ -8,7 +8,9 @@ from typing import Any, Self
 
 import grpc
 
-SERVICE = "devnet.v1.Control"  # spelt here too: a client needs nothing of the node's own code
+from bonds.chain.devnet.contract_client import ContractCalls
+
+SERVICE, MAIN = "devnet.v1.Control", "main"  # spelt here too: a client needs nothing of the node's own code
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 Lot = tuple[str, int, int]  # owner (base58, or "<index,subindex>"), token id, amount
@@ -18,7 +20,7 @@ class DevnetControlError(Exception):
     """The devnet does not answer, or says why it will not."""
 
 
-class DevnetControl:
+class DevnetControl(ContractCalls):
     """One connection to a devnet's control service. Verbs that change the chain return the height of the block they made, already final."""
 
     def __init__(self, address: str, *, timeout_seconds: float = 60.0) -> None:
@@ -79,6 +81,14 @@ class DevnetControl:
         """Mint that many base units and send them to the account."""
         return self._height("fund_plt", token_id=token_id, address=address, units=units, at=_text(at))
 
+    def take_plt(self, token_id: str, address: str, units: int) -> int:
+        """Take PLT away from an account without any transaction of its own; the token's governance account gets it."""
+        return self._height("take_plt", token_id=token_id, address=address, units=units)
+
+    def foreign_use(self, token_id: str, address: str, recipient: str, units: int) -> int:
+        """Somebody else uses the account's next sequence number, to pay units to the recipient; final at once."""
+        return self._height("foreign_use", token_id=token_id, address=address, recipient=recipient, units=units)
+
     def pause_token(self, token_id: str, paused: bool = True) -> int:
         return self._height("pause_token", token_id=token_id, paused=paused)
 
@@ -107,17 +117,73 @@ class DevnetControl:
     def resume(self) -> None:
         self._call("resume")
 
-    def drop_next_submits(self, count: int = 1) -> None:
+    def drop_next_submits(self, count: int = 1, *, node: str = MAIN) -> None:
         """The next transactions are accepted and forgotten."""
-        self._call("drop_next_submits", count=count)
+        self._call("drop_next_submits", count=count, node=node)
 
-    def lose_reply_next(self, count: int = 1) -> None:
+    def lose_reply_next(self, count: int = 1, *, node: str = MAIN) -> None:
         """The next transactions are accepted, and their sender is told the connection broke."""
-        self._call("lose_reply_next", count=count)
+        self._call("lose_reply_next", count=count, node=node)
 
-    def refuse(self, refusing: bool = True) -> None:
+    def duplicate_next_submits(self, count: int = 1, *, node: str = MAIN) -> None:
+        """The next transactions are delivered twice, and their sender hears the second answer."""
+        self._call("duplicate_next_submits", count=count, node=node)
+
+    def refuse(self, refusing: bool = True, *, node: str = MAIN) -> None:
         """Every call of the node's own service answers UNAVAILABLE."""
-        self._call("refuse", refusing=refusing)
+        self._call("refuse", refusing=refusing, node=node)
+
+    def add_node(self, name: str) -> str:
+        """Serve one more node of the same chain; its address."""
+        return str(self._call("add_node", name=name)["address"])
+
+    def close_port(self, node: str) -> None:
+        """Connections break and none can be made, until `open_port`. Not for `main`, where the control service answers."""
+        self._call("close_port", node=node)
+
+    def open_port(self, node: str) -> None:
+        self._call("open_port", node=node)
+
+    def lag(self, blocks: int, *, node: str = MAIN) -> None:
+        """The node is so many blocks behind the network; 0: in step again."""
+        self._call("lag", blocks=blocks, node=node)
+
+    def freeze(self, frozen: bool = True, *, node: str = MAIN) -> None:
+        """The node hears no more of the network: it stays at the block it has."""
+        self._call("freeze", frozen=frozen, node=node)
+
+    def deny(self, transaction_hashes: Iterable[str], *, node: str = MAIN) -> None:
+        """The node never heard of these hashes; none: it tells all it knows again."""
+        self._call("deny", hashes=list(transaction_hashes), node=node)
+
+    def skew(self, seconds: int, *, node: str = MAIN) -> None:
+        """The node tells the times of blocks so much later than they are."""
+        self._call("skew", seconds=seconds, node=node)
+
+    def slow_inclusion(self, blocks: int) -> None:
+        """A transaction received from now on is passed over by so many blocks."""
+        self._call("slow_inclusion", blocks=blocks)
+
+    def withhold_inclusion(self, withholding: bool = True) -> None:
+        """No block takes any transaction; what was received waits until it expires."""
+        self._call("withhold_inclusion", withholding=withholding)
+
+    def purge(self, transaction_hashes: Iterable[str] | None = None) -> list[str]:
+        """The network forgets what waits, these with their successors or all; the hashes of what it forgot."""
+        named = None if transaction_hashes is None else list(transaction_hashes)
+        return list(self._call("purge", hashes=named)["hashes"])
+
+    def deliver_again(self, transaction_hash: str) -> str:
+        """The network is handed a transaction it met before: "received", or the words it is ignored with."""
+        return str(self._call("deliver_again", hash=transaction_hash)["answer"])
+
+    def fork(self, *, reinclude: bool = True) -> list[str]:
+        """The last block, not final, vanishes: its transactions wait for another block, or are forgotten. Their hashes."""
+        return list(self._call("fork", reinclude=reinclude)["hashes"])
+
+    def heal(self) -> None:
+        """Every switch off, every port open; block production stays as it is."""
+        self._call("heal")
 
     def state(self) -> dict[str, Any]:
         return dict(self._call("state"))

@@ -5,45 +5,51 @@ returns that block's height. What users sent waits for ordinary blocks. A reques
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import grpc
 
 from bonds.chain.devnet.chain import BadMoment, Block, Chain, Refused
-from bonds.chain.devnet.contracts import REGISTRY_STATES, registry_parameter, transfers_parameter
+from bonds.chain.devnet.contract_control import ContractVerbs
+from bonds.chain.devnet.contracts import REGISTRY_STATES, transfers_parameter
 from bonds.chain.devnet.encoding import (
-    U64_MAX,
-    Address,
     ContractAddress,
     EncodingError,
     address_bytes,
+    address_of,
     address_text,
     identity,
 )
+from bonds.chain.devnet.fields import ControlError, Request, flag, text, whole
 from bonds.chain.devnet.network import Account
-from bonds.chain.devnet.operator import ITEMS_PER_CALL, TRANSFERS_PER_CALL, Operator
+from bonds.chain.devnet.nodes import Nodes
+from bonds.chain.devnet.operator import EXPIRY_SECONDS, TRANSFERS_PER_CALL, Operator
+from bonds.chain.devnet.parse import parse_block_item
 from bonds.chain.devnet.producer import Producer
 from bonds.chain.devnet.seed import account_cells, party_address, token_key
-from bonds.chain.devnet.signer import token_update
+from bonds.chain.devnet.signer import Signer, token_update, transfer
 from bonds.chain.devnet.state import StateAt
+from bonds.chain.devnet.switches import Switches
 from bonds.chain.devnet.token_module import amount_cbor, holder_cbor
 
 SERVICE = "devnet.v1.Control"
-Request = Mapping[str, Any]
-
-
-class ControlError(ValueError):
-    """The request cannot be done; the text says why."""
-
-
-def address_of(text: str) -> Address:
-    """An account in base58 or a contract as "<index,subindex>"."""
-    if text.startswith("<") and text.endswith(">"):
-        index, _, subindex = text[1:-1].partition(",")
-        return ContractAddress(int(index), int(subindex or 0))
-    return address_bytes(text)
+VERBS = (
+    "mint",
+    "transfer_lots",
+    "burn_lots",
+    "set_registry",
+    "create_accounts",
+    "fund_plt",
+    "take_plt",
+    "foreign_use",
+    "pause_token",
+    "set_list",
+    "set_ccd",
+    "balances",
+    "lots",
+)
 
 
 def _at(request: Request) -> int | None:
@@ -60,41 +66,15 @@ def _pieces(items: list[Any], size: int) -> list[list[Any]]:
     return [items[n : n + size] for n in range(0, len(items), size)]
 
 
-def _micro_ccd(value: Any) -> int:
-    if not 0 <= int(value) <= U64_MAX:
-        raise ControlError("an amount of CCD fits u64")
-    return int(value)
-
-
-class Control:
+class Control(ContractVerbs):
     """The verbs. Each takes and returns what JSON can hold."""
 
-    def __init__(self, chain: Chain, producer: Producer) -> None:
+    def __init__(self, chain: Chain, producer: Producer, nodes: Nodes) -> None:
         self.chain = chain
-        self.producer = producer
         self.operator = Operator(chain)
         self.verbs: Mapping[str, Callable[[Request], Any]] = {
-            name: getattr(self, name)
-            for name in (
-                "mint",
-                "transfer_lots",
-                "burn_lots",
-                "set_registry",
-                "create_accounts",
-                "fund_plt",
-                "pause_token",
-                "set_list",
-                "set_ccd",
-                "advance",
-                "hold",
-                "resume",
-                "drop_next_submits",
-                "lose_reply_next",
-                "refuse",
-                "balances",
-                "lots",
-                "state",
-            )
+            **{name: getattr(self, name) for name in (*VERBS, *self.CONTRACT_VERBS)},
+            **Switches(chain, producer, nodes).verbs,
         }
 
     # ---- contracts ------------------------------------------------------------------------------------------------
@@ -107,7 +87,10 @@ class Control:
 
     def _lots(self, request: Request, entrypoint: str) -> Any:
         lots = [(int(lot["token_id"]), int(lot["amount"]), address_of(lot["owner"])) for lot in request["lots"]]
-        return self._issue(self.operator.lots(request["contract"], entrypoint, lots), _at(request))
+        with self.chain.changed:
+            minted = (token_id for token_id, _, _ in lots if entrypoint == "mint")
+            fresh = self.operator.new_token_ids(request["contract"], minted)
+            return self._send(request, self.operator.lots(request["contract"], entrypoint, lots), fresh.items())
 
     def transfer_lots(self, request: Request) -> Any:
         moves = [
@@ -123,14 +106,8 @@ class Control:
     def set_registry(self, request: Request) -> Any:
         if request["state"] not in REGISTRY_STATES:
             raise ControlError(f"a registry state is one of {', '.join(REGISTRY_STATES)}")
-        holders = [address_of(text) for text in request["addresses"]]
-        calls = [
-            self.operator.call(
-                request["contract"], "setAddressState", registry_parameter(request["state"], piece), items=len(piece)
-            )
-            for piece in _pieces(holders, ITEMS_PER_CALL)
-        ]
-        return self._issue(calls, _at(request))
+        holders = [address_of(address) for address in request["addresses"]]
+        return self._send(request, self.operator.registry(request["contract"], request["state"], holders))
 
     def lots(self, request: Request) -> Any:
         """Every lot of a contract in the last block: [{owner, token_id, amount}]."""
@@ -139,8 +116,8 @@ class Control:
             _, contract, token_id, holder = key.split("/")
             if int(contract) == request["contract"]:
                 owner = party_address(holder)
-                text = str(owner) if isinstance(owner, ContractAddress) else address_text(owner)
-                found.append({"owner": text, "token_id": int(token_id), "amount": view.get(key)})
+                named = str(owner) if isinstance(owner, ContractAddress) else address_text(owner)
+                found.append({"owner": named, "token_id": int(token_id), "amount": view.get(key)})
         return {"lots": found}
 
     # ---- accounts and tokens --------------------------------------------------------------------------------------
@@ -153,7 +130,7 @@ class Control:
             cells: dict[str, Any] = {}
             for item in request["accounts"]:
                 keys = {"0": {"0": item["verify_key"]} if item.get("verify_key") else {}}
-                account = Account(address=item["address"], micro_ccd=_micro_ccd(request.get("micro_ccd", 0)), keys=keys)
+                account = Account(address=item["address"], micro_ccd=whole(request, "micro_ccd", default=0), keys=keys)
                 name = f"account/{identity(address_bytes(account.address))}"
                 if view.get(name) is None and name not in cells:
                     cells.update(account_cells(account, index=index))
@@ -162,7 +139,7 @@ class Control:
 
     def set_ccd(self, request: Request) -> Any:
         """Give an account exactly this much CCD, or take it away."""
-        name, amount = self._account(request["address"]), _micro_ccd(request["micro_ccd"])
+        name, amount = self._account(request, "address"), whole(request, "micro_ccd")
         return _height(self.chain.issue([], extra=[(f"ccd/{name}", amount)], at_ms=_at(request)))
 
     def fund_plt(self, request: Request) -> Any:
@@ -173,75 +150,66 @@ class Control:
         operations = [{"mint": {"amount": amount}}, {"transfer": {"amount": amount, "recipient": recipient}}]
         return self._govern(request, operations)
 
+    def take_plt(self, request: Request) -> Any:
+        """Move units from an account to the token's governance account without any transaction: nobody signed, no number is used."""
+        token, name, units = (
+            self._token(text(request, "token_id")),
+            self._account(request, "address"),
+            whole(request, "units"),
+        )
+        with self.chain.changed:
+            view, key = self._head(), token_key(token["token_id"])
+            source, target = f"balance/{key}/{name}", f"balance/{key}/{identity(bytes.fromhex(token['governance']))}"
+            if view.get(source, 0) < units:
+                raise ControlError(f"units: the account holds {view.get(source, 0)}, less than {units}")
+            if source == target:
+                raise ControlError("address: what is taken goes to this account")
+            cells = [(source, view.get(source, 0) - units), (target, view.get(target, 0) + units)]
+            return _height(self.chain.issue([], extra=cells))
+
+    def foreign_use(self, request: Request) -> Any:
+        """Somebody else uses the account's next number: pays units to a recipient, in a final block at once.
+
+        What we had sent with that number is forgotten. The signature is not the account's: the block makers stand in for a stolen key.
+        """
+        token, units = self._token(text(request, "token_id")), whole(request, "units")
+        name, _ = self._account(request, "address"), self._account(request, "recipient")
+        recipient = address_bytes(request["recipient"])
+        payload, energy = token_update(token["token_id"], [transfer(recipient, units, token["decimals"])])
+        thief = Signer(text(request, "address"), {0: {0: self.chain.genesis.operator_seed}})
+        with self.chain.changed:
+            raw = thief.item(
+                payload,
+                sequence_number=self._head().get(f"nonce/{name}"),
+                energy=energy,
+                expiry=self.chain.now_ms() // 1000 + EXPIRY_SECONDS,
+            )
+            return _height(self.chain.issue([parse_block_item(raw)]))
+
     def pause_token(self, request: Request) -> Any:
-        return self._govern(request, [{"pause" if request["paused"] else "unpause": {}}])
+        return self._govern(request, [{"pause" if flag(request, "paused") else "unpause": {}}])
 
     def set_list(self, request: Request) -> Any:
         """Put an account on the token's allow or deny list, or take it off."""
-        if request["list"] not in ("allow", "deny"):
-            raise ControlError("a list is allow or deny")
-        name = f"{'add' if request['listed'] else 'remove'}{request['list'].capitalize()}List"
+        which = text(request, "list")
+        if which not in ("allow", "deny"):
+            raise ControlError(f"list: allow or deny, not {which!r}")
+        self._account(request, "address")
+        name = f"{'add' if flag(request, 'listed') else 'remove'}{which.capitalize()}List"
         return self._govern(request, [{name: {"target": holder_cbor(address_bytes(request["address"]))}}])
 
     def balances(self, request: Request) -> Any:
         """PLT balances in the last block: of the accounts asked for, or of all that ever held the token."""
         key, view = token_key(self._token(request["token_id"])["token_id"]), self._head()
         if request.get("addresses") is not None:
-            names = {text: identity(address_bytes(text)) for text in request["addresses"]}
-            return {"balances": {text: view.get(f"balance/{key}/{name}", 0) for text, name in names.items()}}
+            names = {address: identity(address_bytes(address)) for address in request["addresses"]}
+            return {"balances": {address: view.get(f"balance/{key}/{name}", 0) for address, name in names.items()}}
         found = {}
         for cell in view.keys("balance"):
             _, token, name = cell.split("/")
             if token == key:
                 found[address_text(bytes.fromhex(view.get(f"account/{name}")["address"]))] = view.get(cell)
         return {"balances": found, "supply": view.get(f"supply/{key}", 0)}
-
-    # ---- blocks, time and faults ----------------------------------------------------------------------------------
-
-    def advance(self, request: Request) -> Any:
-        """Move the chain's clock forward, then make that many blocks, held or not."""
-        self.chain.skip(float(request.get("seconds", 0)))
-        for _ in range(int(request.get("blocks", 1))):
-            self.chain.produce()
-        return _height(self.chain.head)
-
-    def hold(self, request: Request) -> Any:
-        self.producer.hold()
-        return self.state(request)
-
-    def resume(self, request: Request) -> Any:
-        self.producer.resume()
-        return self.state(request)
-
-    def drop_next_submits(self, request: Request) -> Any:
-        self.chain.faults.drop_submits = int(request["count"])
-        return self.state(request)
-
-    def lose_reply_next(self, request: Request) -> Any:
-        self.chain.faults.lose_replies = int(request["count"])
-        return self.state(request)
-
-    def refuse(self, request: Request) -> Any:
-        self.chain.faults.refusing = bool(request["refusing"])
-        return self.state(request)
-
-    def state(self, request: Request) -> Any:
-        """Where the chain is and which switches are on."""
-        with self.chain.changed:
-            chain = self.chain
-            return {
-                "height": chain.head.height,
-                "block_hash": chain.head.block_hash.hex(),
-                "block_time_ms": chain.head.slot_time_ms,
-                "final_height": chain.final_height,
-                "genesis_hash": chain.genesis.block_hash.hex(),
-                "now_ms": chain.now_ms(),
-                "pending": chain.pending_count(),
-                "held": self.producer.held,
-                "drop_submits": chain.faults.drop_submits,
-                "lose_replies": chain.faults.lose_replies,
-                "refusing": chain.faults.refusing,
-            }
 
     # ---- shared ---------------------------------------------------------------------------------------------------
 
@@ -251,22 +219,33 @@ class Control:
     def _token(self, token_id: str) -> Mapping[str, Any]:
         token = self._head().get(f"token/{token_key(token_id)}")
         if token is None:
-            raise ControlError(f"no token {token_id}")
+            raise ControlError(f"token_id: no token {token_id}")
         return token
 
-    def _account(self, text: str) -> str:
-        name = identity(address_bytes(text))
+    def _account(self, request: Request, field: str) -> str:
+        """The identity of the account a field names."""
+        address = text(request, field)
+        try:
+            name = identity(address_bytes(address))
+        except EncodingError as error:
+            raise ControlError(f"{field}: {error}") from error
         if self._head().get(f"account/{name}") is None:
-            raise ControlError(f"no account {text}")
+            raise ControlError(f"{field}: no account {address}")
         return name
 
     def _govern(self, request: Request, operations: list[dict[str, Any]]) -> Any:
-        return self._issue([token_update(request["token_id"], operations)], _at(request))
+        token = self._token(text(request, "token_id"))
+        return self._issue([token_update(token["token_id"], operations)], _at(request))
 
-    def _issue(self, payloads: list[tuple[bytes, int]], at_ms: int | None) -> Any:
+    def _send(self, request: Request, payloads: list[tuple[bytes, int]], extra: Iterable[tuple[str, Any]] = ()) -> Any:
+        return self._issue(payloads, _at(request), extra)
+
+    def _issue(
+        self, payloads: list[tuple[bytes, int]], at_ms: int | None, extra: Iterable[tuple[str, Any]] = ()
+    ) -> Any:
         with self.chain.changed:
             transactions = self.operator.sign(payloads)
-            block = self.chain.issue(transactions, at_ms=at_ms)
+            block = self.chain.issue(transactions, extra=extra, at_ms=at_ms)
             return {
                 **_height(block),
                 "transactions": [transaction.transaction_hash.hex() for transaction in transactions],

@@ -5,6 +5,7 @@ Sources: base58check addresses (version byte 1 over 32 bytes), CIS-2 (token id w
 
 import hashlib
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -68,6 +69,16 @@ class ContractAddress:
 Address = bytes | ContractAddress  # an account's 32 bytes, or a contract
 
 
+def address_of(text: str) -> Address:
+    """An account in base58, or a contract as "<index,subindex>". EncodingError for anything else."""
+    if not text.startswith("<"):
+        return address_bytes(text)
+    index, _, subindex = text[1:-1].partition(",")
+    if not (text.endswith(">") and index.isdecimal() and (subindex or "0").isdecimal()):
+        raise EncodingError(f"not a contract address: {text!r}")
+    return ContractAddress(int(index), int(subindex or 0))
+
+
 def uleb128(value: int) -> bytes:
     if value < 0:
         raise EncodingError("an amount is not negative")
@@ -94,6 +105,28 @@ def contract_party(address: Address) -> bytes:
     return b"\x00" + address
 
 
+def contract_address(contract: ContractAddress) -> bytes:
+    """A contract where nothing but a contract can stand: index and subindex, no tag."""
+    return contract_party(contract)[1:]
+
+
+def contract_receiver(address: Address, entrypoint: str = "") -> bytes:
+    """A `Receiver`: an account, or a contract with the entrypoint it wants to be told at."""
+    if isinstance(address, ContractAddress):
+        name = entrypoint.encode()
+        return contract_party(address) + struct.pack("<H", len(name)) + name
+    return contract_party(address)
+
+
+def vector(items: Sequence[bytes], *, width: int = 4) -> bytes:
+    """Items behind their count: `width` bytes of it, four where a contract's type does not say otherwise."""
+    return len(items).to_bytes(width, "little") + b"".join(items)
+
+
+def contract_roles(roles: Iterable[int]) -> bytes:
+    return vector([bytes([role]) for role in roles])
+
+
 def mint_event(token_id: int, amount: int, owner: Address) -> bytes:
     return b"\xfe" + contract_token_id(token_id) + uleb128(amount) + contract_party(owner)
 
@@ -104,6 +137,43 @@ def burn_event(token_id: int, amount: int, owner: Address) -> bytes:
 
 def transfer_event(token_id: int, amount: int, sender: Address, recipient: Address) -> bytes:
     return b"\xff" + contract_token_id(token_id) + uleb128(amount) + contract_party(sender) + contract_party(recipient)
+
+
+def frozen_event(token_id: int, amount: int, holder: Address) -> bytes:
+    return b"\xf7" + contract_token_id(token_id) + uleb128(amount) + contract_party(holder)
+
+
+def unfrozen_event(token_id: int, amount: int, holder: Address) -> bytes:
+    return b"\xf8" + contract_token_id(token_id) + uleb128(amount) + contract_party(holder)
+
+
+def paused_event(token_id: int, *, paused: bool) -> bytes:
+    return (b"\xf6" if paused else b"\xf5") + contract_token_id(token_id)
+
+
+def recovered_event(lost: Address, new: Address) -> bytes:
+    return b"\xf2" + contract_party(lost) + contract_party(new)
+
+
+def operator_event(owner: Address, operator: Address, *, added: bool) -> bytes:
+    return b"\xfc" + bytes([added]) + contract_party(owner) + contract_party(operator)
+
+
+def agent_event(tag: int, agent: Address, roles: Iterable[int]) -> bytes:
+    """AgentAdded or AgentRemoved of a contract whose agents have roles; each contract has tags of its own."""
+    return bytes([tag]) + contract_party(agent) + contract_roles(roles)
+
+
+def investment_event(
+    tag: int, security: tuple[ContractAddress, int], investor: bytes, amounts: tuple[int, int]
+) -> bytes:
+    """Invested (6), InvestmentClaimed (7) or InvestmentCancelled (8): `amounts` of the security and of the currency."""
+    return bytes([tag]) + security_token(security) + investor + uleb128(amounts[0]) + uleb128(amounts[1])
+
+
+def security_token(security: tuple[ContractAddress, int]) -> bytes:
+    """How a fund names what it sells: token contract and token id."""
+    return contract_address(security[0]) + contract_token_id(security[1])
 
 
 class Reader:
@@ -149,6 +219,32 @@ class Reader:
         if tag == b"\x01":
             return ContractAddress(self.little(8), self.little(8))
         raise EncodingError("neither an account nor a contract")
+
+    def contract_address(self) -> ContractAddress:
+        return ContractAddress(self.little(8), self.little(8))
+
+    def contract_receiver(self) -> Address:
+        """Who receives; a contract's entrypoint is read and let go: no contract here wants to be told."""
+        receiver = self.contract_party()
+        if isinstance(receiver, ContractAddress):
+            self.take(self.little(2))
+        return receiver
+
+    def security_token(self) -> tuple[ContractAddress, int]:
+        return self.contract_address(), self.contract_token_id()
+
+    def roles(self, highest: int) -> list[int]:
+        """Role numbers, each at most `highest`."""
+        roles = [self.little(1) for _ in range(self.little(4))]
+        if roles and max(roles) > highest:
+            raise EncodingError("no such role")
+        return roles
+
+    def boolean(self) -> bool:
+        value = self.little(1)
+        if value > 1:
+            raise EncodingError("neither yes nor no")
+        return value == 1
 
     def finish(self) -> None:
         if self.offset != len(self.data):

@@ -87,11 +87,4 @@ def _effect(
         contracts.invoke(call)
     finally:
         meter.tick(call.energy)
-    return ContractEffect(
-        contract=payload.contract,
-        instigator=transaction.sender,
-        amount=payload.amount,
-        receive_name=payload.receive_name,
-        parameter=payload.parameter,
-        events=tuple(call.events),
-    )
+    return ContractEffect(tuple(call.trace))

@@ -5,9 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-CONTRACT_NAMES = {"token": "security_sft_multi", "registry": "rwa_identity_registry", "fund": "security_mint_fund"}
+CONTRACT_NAMES = {
+    "token": "security_sft_multi",
+    "registry": "rwa_identity_registry",
+    "state_registry": "rwa_identity_registry",  # the planned one keeps the name: only its module tells it apart
+    "fund": "security_mint_fund",
+}
+MODULE_NAMES = {**CONTRACT_NAMES, "state_registry": "rwa_identity_registry of address states"}
 MODULE_REFS = {
-    kind: hashlib.sha256(f"devnet module {name}".encode()).hexdigest() for kind, name in CONTRACT_NAMES.items()
+    kind: hashlib.sha256(f"devnet module {name}".encode()).hexdigest() for kind, name in MODULE_NAMES.items()
 }
 
 
@@ -42,7 +48,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Contract:
-    """A contract instance: `kind` token, registry or fund; `name` without the "init_" in front; agents may mint, burn and register."""
+    """A contract instance: `kind` token, fund, registry or state_registry; `name` without the "init_" in front; agents hold every role."""
 
     index: int
     kind: str

@@ -86,13 +86,41 @@ class TokenEffect:
 
 
 @dataclass(frozen=True)
-class ContractEffect:
+class Updated:
+    """An invocation that ended: who called what with which bytes, and the events since its last interruption."""
+
     contract: ContractAddress
     instigator: Address
     amount: int
     receive_name: str
     parameter: bytes
     events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A contract calls another: what it had logged until then."""
+
+    contract: ContractAddress
+    events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The call came back. After a failed one, nothing between interruption and resumption took effect."""
+
+    contract: ContractAddress
+    success: bool
+
+
+TraceStep = Updated | Interrupted | Resumed
+
+
+@dataclass(frozen=True)
+class ContractEffect:
+    """What a contract update did, in order."""
+
+    trace: tuple[TraceStep, ...]
 
 
 @dataclass(frozen=True)

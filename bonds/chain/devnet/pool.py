@@ -3,8 +3,8 @@
 Not locked: the chain's lock guards it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from bonds.chain.devnet.parse import Transaction
 
@@ -13,6 +13,7 @@ from bonds.chain.devnet.parse import Transaction
 class Pending:
     transaction: Transaction
     received_ms: int
+    earliest_height: int = 0  # no lower block takes it
 
 
 class Pool:
@@ -32,27 +33,45 @@ class Pool:
     def of_account(self, account: str) -> list[Pending]:
         return list(self._by_account.get(account, ()))
 
+    def count(self, account: str) -> int:
+        return len(self._by_account.get(account, ()))
+
     def add(self, pending: Pending) -> None:
         waiting = self._by_account.setdefault(pending.transaction.account, [])
         assert not waiting or waiting[-1].transaction.sequence_number + 1 == pending.transaction.sequence_number
         waiting.append(pending)
         self._by_hash[pending.transaction.transaction_hash] = pending
 
+    def put_back(self, returned: Sequence[Pending]) -> None:
+        """The last block is gone and what it had taken waits again, before everything received since: that may enter one block earlier."""
+        later = [replace(pending, earliest_height=pending.earliest_height - 1) for pending in self]
+        self._by_hash.clear()
+        self._by_account.clear()
+        for pending in (*returned, *later):
+            self.add(pending)
+
     def settled(self, account: str, next_number: int) -> None:
         """The account's number went on: what carried a lower one is in a block, or can never be."""
         while (waiting := self._by_account.get(account)) and waiting[0].transaction.sequence_number < next_number:
             self._forget(waiting[0])
 
-    def drop(self, transaction: Transaction) -> None:
-        """Forget the transaction and its successors: without it they can never be next."""
-        for pending in self.of_account(transaction.account):
-            if pending.transaction.sequence_number >= transaction.sequence_number:
-                self._forget(pending)
+    def drop(self, transaction: Transaction) -> list[Transaction]:
+        """Forget the transaction and its successors, without it never next, and return what was forgotten."""
+        hopeless = [
+            pending
+            for pending in self.of_account(transaction.account)
+            if pending.transaction.sequence_number >= transaction.sequence_number
+        ]
+        for pending in reversed(hopeless):
+            self._forget(pending)
+        return [pending.transaction for pending in hopeless]
 
-    def drop_where(self, hopeless: Callable[[Pending], bool]) -> None:
+    def drop_where(self, hopeless: Callable[[Pending], bool]) -> list[Transaction]:
+        dropped = []
         for pending in self:
             if pending.transaction.transaction_hash in self and hopeless(pending):
-                self.drop(pending.transaction)
+                dropped += self.drop(pending.transaction)
+        return dropped
 
     def _forget(self, pending: Pending) -> None:
         del self._by_hash[pending.transaction.transaction_hash]

@@ -1,29 +1,18 @@
 """A whole devnet node in this process: chain, block producer and gRPC server on loopback. Must never listen beyond this machine."""
 
-import socket
-from concurrent import futures
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import grpc
 
 from bonds.chain.devnet.chain import Chain
 from bonds.chain.devnet.client import DevnetControl
 from bonds.chain.devnet.control import Control, handler
 from bonds.chain.devnet.genesis import GENESIS_FILE, WALLET_FILE, default_genesis, load, write_genesis
 from bonds.chain.devnet.network import Genesis
+from bonds.chain.devnet.nodes import MAIN, Nodes, PortInUse, check_free
 from bonds.chain.devnet.producer import Producer
-from bonds.chain.devnet.server import Node
-from bonds.chain.wire import node_pb2_grpc as rpc
 
-HOST = "127.0.0.1"
-THREADS = 40  # a stream keeps one for as long as it lasts
-OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-
-
-class PortInUse(OSError):
-    """Something else listens on the port already."""
+__all__ = ["DevnetProcess", "PortInUse"]
 
 
 class DevnetProcess:
@@ -44,24 +33,17 @@ class DevnetProcess:
     ) -> None:
         self.state_dir = state_dir
         self.genesis = self._genesis(genesis)
-        _check_free(port)
+        check_free(port)
         self.chain = Chain(state_dir, self.genesis)
+        self.nodes = Nodes(self.chain)
         try:
-            self._server = grpc.server(
-                futures.ThreadPoolExecutor(THREADS, thread_name_prefix="devnet"), options=OPTIONS
-            )
             self.producer = Producer(self.chain, block_seconds=block_seconds, held=hold)
-            rpc.add_QueriesServicer_to_server(Node(self.chain), self._server)
-            self._server.add_generic_rpc_handlers([handler(Control(self.chain, self.producer))])
-            self.port = self._server.add_insecure_port(f"{HOST}:{port}")
-        except RuntimeError as error:
-            self.chain.close()
-            raise PortInUse(f"port {port} is in use") from error
-        except ValueError:
+            control = Control(self.chain, self.producer, self.nodes)
+            main = self.nodes.add(MAIN, port=port, handlers=[handler(control)])
+        except (PortInUse, ValueError):
             self.chain.close()
             raise
-        self.address = f"{HOST}:{self.port}"
-        self._server.start()
+        self.port, self.address = main.port, main.address
         self.producer.start()
         self.control = DevnetControl(self.address)
 
@@ -74,7 +56,7 @@ class DevnetProcess:
         """Stop answering and making blocks; everything final is on disk already."""
         self.control.close()
         self.producer.stop()
-        self._server.stop(grace=0).wait()
+        self.nodes.stop()
         self.chain.close()
 
     def __enter__(self) -> Self:
@@ -93,13 +75,3 @@ class DevnetProcess:
             write_genesis(path, genesis)
             return load(path)
         return genesis
-
-
-def _check_free(port: int) -> None:
-    """PortInUse when another program listens there: asked with a plain socket, whose error is one line."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise PortInUse(f"port {port} is in use") from error

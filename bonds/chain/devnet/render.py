@@ -78,16 +78,26 @@ def _token_event(effect: o.TokenEffect, event: o.TokenEvent) -> pb.TokenEvent:
 
 
 def _contract_effect(effect: o.ContractEffect) -> pb.ContractUpdateIssued:
+    return pb.ContractUpdateIssued(effects=[_trace_step(step) for step in effect.trace])
+
+
+def _trace_step(step: o.TraceStep) -> pb.ContractTraceElement:
+    contract = contract_address(step.contract)
+    if isinstance(step, o.Resumed):
+        return pb.ContractTraceElement(resumed=pb.InstanceResumed(address=contract, success=step.success))
+    events = [wrapped(event) for event in step.events]
+    if isinstance(step, o.Interrupted):
+        return pb.ContractTraceElement(interrupted=pb.InstanceInterrupted(address=contract, events=events))
     updated = pb.InstanceUpdated(
         contract_version=CONTRACT_VERSION,
-        address=contract_address(effect.contract),
-        instigator=address(effect.instigator),
-        amount=u64(effect.amount),
-        parameter=wrapped(effect.parameter),
-        receive_name=pb.Str(value=effect.receive_name),
-        events=[wrapped(event) for event in effect.events],
+        address=contract,
+        instigator=address(step.instigator),
+        amount=u64(step.amount),
+        parameter=wrapped(step.parameter),
+        receive_name=pb.Str(value=step.receive_name),
+        events=events,
     )
-    return pb.ContractUpdateIssued(effects=[pb.ContractTraceElement(updated=updated)])
+    return pb.ContractTraceElement(updated=updated)
 
 
 def reject_reason(reject: o.Reject) -> pb.RejectReason:  # noqa: PLR0911 - one line per reason

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bonds.chain.devnet.encoding import U64_MAX, Address, ContractAddress, EncodingError, address_bytes, identity
-from bonds.chain.devnet.network import Account, Genesis, Token
+from bonds.chain.devnet.network import CONTRACT_NAMES, Account, Contract, Genesis, Token
 
 
 def account_cells(account: Account, *, index: int) -> dict[str, Any]:
@@ -56,14 +56,23 @@ def first_cells(genesis: Genesis) -> dict[str, Any]:
     for token in genesis.tokens:
         cells.update(_token_cells(token, known))
     for contract in genesis.contracts:
-        cells[f"contract/{contract.index}"] = {
+        cells.update(contract_cells(contract, known))
+    return cells
+
+
+def contract_cells(contract: Contract, known: Iterable[str]) -> dict[str, Any]:
+    """The cell of a new contract instance. `known`: the identities of the accounts there are."""
+    if contract.kind not in CONTRACT_NAMES:
+        raise ValueError(f"contract {contract.index}: no kind {contract.kind!r}, only {', '.join(CONTRACT_NAMES)}")
+    return {
+        f"contract/{contract.index}": {
             "kind": contract.kind,
             "name": contract.contract_name,
             "module_ref": contract.source_module,
             "owner": _known(contract.owner, known),
             "agents": [_known(agent, known) for agent in contract.agents],
         }
-    return cells
+    }
 
 
 def _token_cells(token: Token, known: Iterable[str]) -> dict[str, Any]:

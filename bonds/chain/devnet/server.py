@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import grpc
 
 from bonds.chain.devnet import contracts, render, token_module
-from bonds.chain.devnet.chain import Block, Chain, Known, Refused
+from bonds.chain.devnet.chain import Block, Known, Refused
 from bonds.chain.devnet.encoding import ContractAddress, identity
 from bonds.chain.devnet.outcomes import Reject
 from bonds.chain.devnet.parse import (
@@ -16,6 +16,7 @@ from bonds.chain.devnet.parse import (
     parse_block_item,
     signature_bytes,
 )
+from bonds.chain.devnet.peer import Peer
 from bonds.chain.devnet.render import u64, wrapped
 from bonds.chain.devnet.seed import token_key
 from bonds.chain.devnet.state import Draft, StateAt
@@ -60,10 +61,10 @@ def transaction_of(request: pb.SendBlockItemRequest) -> Transaction:
 
 
 class Node(rpc.QueriesServicer):
-    """One node of the network. Stateless beside its chain."""
+    """One node of the network, answering what it knows of the chain. Stateless beside that."""
 
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
 
     # ---- sending and following ------------------------------------------------------------------------------------
 
@@ -71,19 +72,20 @@ class Node(rpc.QueriesServicer):
         self._available(context)
         try:
             transaction = transaction_of(request)
-            self.chain.receive(transaction)
+            self.peer.receive(transaction)
+            if self.peer.faults.take("duplicate_submits"):
+                self.peer.receive(transaction)
         except Known as known:
             _abort(context, grpc.StatusCode.ALREADY_EXISTS, str(known))
         except (Refused, ParseError) as refused:
             _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(refused))
-        if self.chain.faults.lose_replies:
-            self.chain.faults.lose_replies -= 1
+        if self.peer.faults.take("lose_replies"):
             _abort(context, grpc.StatusCode.UNAVAILABLE, "the connection broke")
         return wrapped(transaction.transaction_hash)
 
     def GetBlockItemStatus(self, request: pb.Bytes, context: grpc.ServicerContext) -> pb.BlockItemStatus:
         self._available(context)
-        status = self.chain.status(request.value)
+        status = self.peer.status(request.value)
         if status is None:
             _abort(context, grpc.StatusCode.NOT_FOUND, "Transaction not found.")
         if status.block is None:
@@ -99,23 +101,23 @@ class Node(rpc.QueriesServicer):
         self, request: pb.Bytes, context: grpc.ServicerContext
     ) -> pb.NextAccountSequenceNumber:
         self._available(context)
-        number, all_final = self.chain.next_number(self._identity(request.value, context))
+        number, all_final = self.peer.next_number(self._identity(request.value, context))
         return pb.NextAccountSequenceNumber(sequence_number=u64(number), all_final=all_final)
 
     def GetAccountNonFinalizedTransactions(
         self, request: pb.Bytes, context: grpc.ServicerContext
     ) -> Iterator[pb.Bytes]:
         self._available(context)
-        yield from map(wrapped, self.chain.pending_of(self._identity(request.value, context)))
+        yield from map(wrapped, self.peer.pending_of(self._identity(request.value, context)))
 
     # ---- blocks ---------------------------------------------------------------------------------------------------
 
     def GetConsensusInfo(self, request: pb.Empty, context: grpc.ServicerContext) -> pb.ConsensusInfo:
         self._available(context)
-        chain = self.chain
-        with chain.changed:
-            head, final_height = chain.head, chain.final_height
+        with self.peer.chain.changed:
+            head, final_height = self.peer.head, self.peer.final_height
         genesis, final = self._height(0, context), self._height(final_height, context)
+        head_ms, final_ms = self.peer.slot_time_ms(head), self.peer.slot_time_ms(final)
         since_genesis = head.slot_time_ms - genesis.slot_time_ms
         return pb.ConsensusInfo(
             best_block=wrapped(head.block_hash),
@@ -126,11 +128,11 @@ class Node(rpc.QueriesServicer):
             best_block_height=u64(head.height),
             last_finalized_block_height=u64(final.height),
             blocks_received_count=head.height,
-            block_last_received_time=u64(head.slot_time_ms),
+            block_last_received_time=u64(head_ms),
             blocks_verified_count=head.height,
-            block_last_arrived_time=u64(head.slot_time_ms),
+            block_last_arrived_time=u64(head_ms),
             finalization_count=final.height,
-            last_finalized_time=u64(final.slot_time_ms),
+            last_finalized_time=u64(final_ms),
             protocol_version=PROTOCOL_9,
             genesis_index=pb.U32(value=0),
             current_era_genesis_block=wrapped(genesis.block_hash),
@@ -144,9 +146,9 @@ class Node(rpc.QueriesServicer):
     def GetBlockInfo(self, request: pb.BlockHashInput, context: grpc.ServicerContext) -> pb.BlockInfo:
         self._available(context)
         block = self._block(request, context)
-        final_height = self.chain.final_height
+        final_height = self.peer.final_height
         last_final = self._height(max(0, min(final_height, block.height - 1)), context)
-        slot = u64(block.slot_time_ms)
+        slot = u64(self.peer.slot_time_ms(block))
         info = pb.BlockInfo(
             hash=wrapped(block.block_hash),
             height=u64(block.height),
@@ -164,7 +166,7 @@ class Node(rpc.QueriesServicer):
             state_hash=wrapped(block.state_hash),
             protocol_version=PROTOCOL_9,
             round=u64(block.height),
-            epoch=u64((block.slot_time_ms - self.chain.genesis.genesis_time_ms) // EPOCH_MS),
+            epoch=u64((block.slot_time_ms - self.peer.chain.genesis.genesis_time_ms) // EPOCH_MS),
         )
         if block.height:
             info.baker.value = 0
@@ -177,39 +179,41 @@ class Node(rpc.QueriesServicer):
         self._available(context)
         which = request.WhichOneof("blocks_at_height")
         height = request.absolute.height.value if which == "absolute" else request.relative.height.value
-        block = self.chain.block(height)
+        block = self.peer.block(height)
         return pb.BlocksAtHeightResponse(blocks=[wrapped(block.block_hash)] if block else [])
 
     def GetBlockTransactionEvents(
         self, request: pb.BlockHashInput, context: grpc.ServicerContext
     ) -> Iterator[pb.BlockItemSummary]:
         self._available(context)
-        for summary in self.chain.store.summaries(self._block(request, context).height):
+        for summary in self.peer.chain.store.summaries(self._block(request, context).height):
             yield pb.BlockItemSummary.FromString(summary)
 
     def GetBlocks(self, request: pb.Empty, context: grpc.ServicerContext) -> Iterator[pb.BlockHashAndHeight]:
-        yield from self._follow(context, lambda: self.chain.head.height)
+        yield from self._follow(context, lambda: self.peer.head.height)
 
     def GetFinalizedBlocks(self, request: pb.Empty, context: grpc.ServicerContext) -> Iterator[pb.BlockHashAndHeight]:
-        yield from self._follow(context, lambda: self.chain.final_height)
+        yield from self._follow(context, lambda: self.peer.final_height)
 
     def _follow(self, context: grpc.ServicerContext, top: Callable[[], int]) -> Iterator[pb.BlockHashAndHeight]:
-        """New blocks as they come, until the client goes away."""
+        """New blocks as they come, until the client goes away; one that takes the place of another is a new one."""
         self._available(context)
-        height = top() + 1
-        while context.is_active() and not self.chain.faults.refusing:
-            with self.chain.changed:
-                if top() < height:
-                    self.chain.changed.wait(POLL_SECONDS)
-                reached = top()
-            while height <= reached:
-                yield pb.BlockHashAndHeight(hash=wrapped(self._height(height, context).block_hash), height=u64(height))
-                height += 1
+        chain = self.peer.chain
+        with chain.changed:
+            told = self._height(top(), context)
+        while context.is_active() and not self.peer.faults.refusing:
+            with chain.changed:
+                kept = chain.block(told.height) == told
+                fresh = [self._height(height, context) for height in range(told.height + kept, top() + 1)]
+                if not fresh:
+                    chain.changed.wait(POLL_SECONDS)
+            for told in fresh:
+                yield pb.BlockHashAndHeight(hash=wrapped(told.block_hash), height=u64(told.height))
 
     def GetBlockChainParameters(self, request: pb.BlockHashInput, context: grpc.ServicerContext) -> pb.ChainParameters:
         self._available(context)
         self._block(request, context)
-        genesis = self.chain.genesis
+        genesis = self.peer.chain.genesis
         energy, euro = genesis.euro_per_energy, genesis.micro_ccd_per_euro
         return pb.ChainParameters(
             v3=pb.ChainParametersSinceV2(
@@ -344,11 +348,11 @@ class Node(rpc.QueriesServicer):
     # ---- shared ---------------------------------------------------------------------------------------------------
 
     def _available(self, context: grpc.ServicerContext) -> None:
-        if self.chain.faults.refusing:
+        if self.peer.faults.refusing:
             _abort(context, grpc.StatusCode.UNAVAILABLE, "connection refused")
 
     def _height(self, height: int, context: grpc.ServicerContext) -> Block:
-        block = self.chain.block(height)
+        block = self.peer.block(height)
         if block is None:
             _abort(context, grpc.StatusCode.NOT_FOUND, "Block not found.")
         return block
@@ -357,11 +361,11 @@ class Node(rpc.QueriesServicer):
         """The block an input names; NOT_FOUND when there is none."""
         match wanted.WhichOneof("block_hash_input"):
             case "best":
-                return self.chain.head
+                return self.peer.head
             case "last_final":
-                return self._height(self.chain.final_height, context)
+                return self._height(self.peer.final_height, context)
             case "given":
-                block = self.chain.store.block_named(wanted.given.value)
+                block = self.peer.block_named(wanted.given.value)
                 if block is None:
                     _abort(context, grpc.StatusCode.NOT_FOUND, "Block not found.")
                 return block
@@ -372,7 +376,7 @@ class Node(rpc.QueriesServicer):
         _abort(context, grpc.StatusCode.INVALID_ARGUMENT, "Invalid argument.")
 
     def _view(self, wanted: pb.BlockHashInput, context: grpc.ServicerContext) -> StateAt:
-        return self.chain.state_at(self._block(wanted, context).height)
+        return self.peer.state_at(self._block(wanted, context).height)
 
     @staticmethod
     def _identity(address: bytes, context: grpc.ServicerContext) -> str:

@@ -37,6 +37,16 @@ class State:
                 heights.append(height)
                 self._values[key].append(value)
 
+    def revert(self, height: int, keys: Iterable[str]) -> None:
+        """Forget what the last block wrote: these keys, at that height."""
+        for key in set(keys):
+            heights = self._heights[key]
+            assert heights[-1] == height
+            heights.pop()
+            self._values[key].pop()
+            if not heights:
+                del self._heights[key], self._values[key], self._kinds[key.partition("/")[0]][key]
+
     def read(self, key: str, height: int) -> Any:
         heights = self._heights.get(key)
         if heights is None:

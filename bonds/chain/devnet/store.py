@@ -103,6 +103,20 @@ class Store:
                 self._database.execute("ROLLBACK")
                 raise
 
+    def remove_block(self, height: int) -> list[str]:
+        """Remove the last block with its transactions and state changes: all of it or nothing. Returns the names of the cells it wrote."""
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                keys = self._database.execute("SELECT key FROM cells WHERE height = ?", (height,)).fetchall()
+                for table in ("cells", "items", "blocks"):
+                    self._database.execute(f"DELETE FROM {table} WHERE height = ?", (height,))
+                self._database.execute("COMMIT")
+            except sqlite3.Error:
+                self._database.execute("ROLLBACK")
+                raise
+        return [key for (key,) in keys]
+
     def head(self) -> Block | None:
         return self._block("ORDER BY height DESC LIMIT 1")
 
@@ -119,6 +133,14 @@ class Store:
         """Hashes of one account's transactions in a block, in order."""
         rows = self._all("SELECT hash FROM items WHERE height = ? AND account = ? ORDER BY position", height, sender)
         return [row[0] for row in rows]
+
+    def raws(self, height: int) -> list[bytes]:
+        """A block's transactions, in order."""
+        return [row[0] for row in self._all("SELECT raw FROM items WHERE height = ? ORDER BY position", height)]
+
+    def raw(self, transaction_hash: bytes) -> bytes | None:
+        row = self._one("SELECT raw FROM items WHERE hash = ?", transaction_hash)
+        return row[0] if row else None
 
     def find(self, transaction_hash: bytes) -> tuple[int, bytes] | None:
         """Height and summary of an included transaction."""

@@ -1,4 +1,8 @@
-"""The events-listener: follows finalised blocks and keeps the holdings. Stops on SIGTERM or SIGINT."""
+"""The events-listener: follows finalised blocks and keeps the books. Stops on SIGTERM or SIGINT, after the block it is writing.
+
+Passing trouble (no database, no node) is waited out. A chain that does not continue the books, or events that contradict them, end the
+process with an error: no restart can help, and the console says that nothing is read any more.
+"""
 
 import logging
 import signal
@@ -17,7 +21,7 @@ log = logging.getLogger("bonds.listener")
 
 
 class Command(BaseCommand):
-    help = "Follow the chain's finalised blocks and keep the holdings of every bond."
+    help = "Follow the chain's finalised blocks and keep the holdings and investments of every bond."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="catch up to the present head and stop")
@@ -49,7 +53,7 @@ def _listen(chain: Any, stop: threading.Event, *, every: float, once: bool) -> N
             stop.wait(every)
             return
         while not stop.is_set():
-            listener.catch_up(chain)
+            listener.catch_up(chain, is_stopping=stop.is_set)
             if once:
                 return
             stop.wait(every)
