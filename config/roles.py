@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.apps import apps
+from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 
@@ -23,10 +24,15 @@ ACTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def make_groups(sender: Any, **_: Any) -> None:
-    """After the migrations: every role is a group with at least the permissions it needs. May run any number of times."""
+def make_groups(sender: Any, apps: Apps = installed, **_: Any) -> None:
+    """After the migrations: every role is a group with at least the permissions it needs. May run any number of times.
+
+    `apps`: as far as the migrations have come. While they have not come to every room, as when one is migrated alone, nothing is done.
+    """
+    if not {"auth", *ROOMS} <= {model._meta.app_label for model in apps.get_models()}:
+        return
     for room in ROOMS:  # other apps may not have had their turn yet
-        create_permissions(apps.get_app_config(room), verbosity=0)
+        create_permissions(installed.get_app_config(room), verbosity=0)
     reading = list(Permission.objects.filter(content_type__app_label__in=ROOMS, codename__startswith="view_"))
     for name, acts in ACTS.items():
         group, _made = Group.objects.get_or_create(name=name)

@@ -48,6 +48,7 @@ def bond_form(wallet, **changes):
         "postsale_contract_subindex": "0",
         "presale_contract_index": "",
         "presale_contract_subindex": "0",
+        "fund_contract_subindex": "0",
         "registry_contract_index": "9000",
         "registry_contract_subindex": "0",
         "listen_from_height": "0",
