@@ -240,7 +240,10 @@ CHAIN_MAX_BEHIND_SECONDS = env.float(
 # security_sft_multi, security_mint_fund, rwa_identity_registry, address_state_registry. Unset: the devnet's contracts. Events of a
 # module that is not named are parked for a person, never guessed at.
 CHAIN_MODULES = env.list("CHAIN_MODULES", default=[])
-# File with the cloud wallet's signing keys (JSON). Read by the worker only; never stored or logged.
+# Who signs for the cloud wallet. Keys (JSON) are read at a worker's first signature, from the environment variable CLOUD_WALLET_KEYS where
+# it is set, else from the file; never stored or logged, so they are no setting. CLOUD_WALLET_SIGNER instead: the dotted path of a callable
+# that gives a bonds.chain.concordium.signer.Signer, such as one in front of an HSM or a key service.
+CLOUD_WALLET_SIGNER = env.str("CLOUD_WALLET_SIGNER", default="")
 CLOUD_WALLET_KEYS_FILE = env.str("CLOUD_WALLET_KEYS_FILE", default=str(STATE_DIR / "devnet" / "cloud-wallet.json"))
 PAYMENT_BATCH_SIZE = env.int("PAYMENT_BATCH_SIZE", default=100)
 PAYMENT_EXPIRY_SECONDS = env.int(

@@ -8,7 +8,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from bonds.chain.concordium import addresses
-from bonds.chain.concordium.signer import KeyFileSigner
+from bonds.chain.concordium.signer import KeyEnvironmentSigner, KeyFileSigner
 from bonds.chain.gateway import ChainMisconfigured
 
 ACCOUNT = addresses.encode(bytes(range(32)))
@@ -87,3 +87,20 @@ def test_a_missing_file_and_one_that_is_not_json_are_refused(tmp_path):
     with pytest.raises(ChainMisconfigured, match="not JSON") as caught:
         KeyFileSigner(path)
     assert "5ec7e7" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_keys_come_from_the_environment_as_well(key_file, monkeypatch):
+    monkeypatch.setenv("WALLET_KEYS", key_file.read_text())
+    signer = KeyEnvironmentSigner("WALLET_KEYS")
+    assert signer.sign(ACCOUNT, bytes(32)) == KeyFileSigner(key_file).sign(ACCOUNT, bytes(32))
+    assert repr(signer) == f"<KeyEnvironmentSigner {ACCOUNT}>"
+    with pytest.raises(TypeError):
+        pickle.dumps(signer)
+
+
+@pytest.mark.parametrize("text", ["", "not json", "{}", '{"address": "x", "keys": {"0": {"0": "5ec7e7"}}}'])
+def test_a_variable_without_usable_keys_is_named_and_its_content_is_not(monkeypatch, text):
+    monkeypatch.setenv("WALLET_KEYS", text)
+    with pytest.raises(ChainMisconfigured, match="the environment variable WALLET_KEYS") as refused:
+        KeyEnvironmentSigner("WALLET_KEYS")
+    assert "5ec7e7" not in "".join(traceback.format_exception(refused.value))

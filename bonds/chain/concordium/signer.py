@@ -1,7 +1,8 @@
-"""Who signs: the Signer the adapter asks, and one that reads its keys from a file. Keys never leave this module, nor
-show in a repr or a log."""
+"""Who signs: the Signer the adapter asks, and two that hold keys, from a file or from the environment. Keys never leave
+this module, nor show in a repr or a log."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -33,30 +34,28 @@ class Signer(Protocol):
         ...
 
 
-class KeyFileSigner:
-    """Signs with the keys of a JSON file: {"address": base58, "keys": {"0": {"0": "<32-byte seed in hex>"}}}.
+class KeySigner:
+    """Signs with the keys of a JSON text: {"address": base58, "keys": {"0": {"0": "<32-byte seed in hex>"}}}.
 
     With every key of every credential, because the chain wants at least as many as its thresholds say. Each signature
-    costs energy, so the file may name the account's thresholds: "account_threshold": 2 (credentials that sign) and
+    costs energy, so the text may name the account's thresholds: "account_threshold": 2 (credentials that sign) and
     "credential_thresholds": {"0": 2} (keys that sign, by credential); then that many sign, lowest index first.
 
-    The file is read once, at construction; ChainMisconfigured where it is missing or malformed or holds fewer keys than
-    its thresholds, without repeating its content.
+    `source` says in errors where the text is from. ChainMisconfigured where it is malformed or holds fewer keys than its
+    thresholds, without repeating its content.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, text: str, source: str) -> None:
+        self._source = source
         try:
-            document = json.loads(self._path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ChainMisconfigured(f"the key file {self._path} cannot be read: {error.strerror}") from None
+            document = json.loads(text)
         except ValueError:
-            raise ChainMisconfigured(f"the key file {self._path} is not JSON") from None
+            raise ChainMisconfigured(f"{source} is not JSON") from None
         self._address, keys = self._parse(document)
         self._keys = self._up_to_thresholds(keys, document)
 
     def __repr__(self) -> str:
-        return f"<KeyFileSigner {self._address}>"
+        return f"<{type(self).__name__} {self._address}>"
 
     def __reduce__(self) -> str:
         raise TypeError("keys are not pickled")
@@ -72,7 +71,7 @@ class KeyFileSigner:
         except (KeyError, TypeError, ValueError, AttributeError):
             keys = {}  # refused below, outside this clause: a chained traceback would show the seed
         if not keys or not all(keys.values()):
-            raise ChainMisconfigured(f"the key file {self._path} does not hold an address and its keys")
+            raise ChainMisconfigured(f"{self._source} does not hold an address and its keys")
         return address, keys
 
     def _up_to_thresholds(self, keys: Keys, document: Mapping[str, Any]) -> Keys:
@@ -80,9 +79,7 @@ class KeyFileSigner:
         if not isinstance(of_credential, dict) or not {str(credential) for credential in keys}.issuperset(
             of_credential
         ):
-            raise ChainMisconfigured(
-                f"the key file {self._path}: credential_thresholds names a credential without keys"
-            )
+            raise ChainMisconfigured(f"{self._source}: credential_thresholds names a credential without keys")
         enough = {
             credential: self._lowest(held, of_credential.get(str(credential)), f"credential_thresholds of {credential}")
             for credential, held in keys.items()
@@ -94,9 +91,7 @@ class KeyFileSigner:
         if threshold is None:
             return held
         if type(threshold) is not int or not 1 <= threshold <= len(held):
-            raise ChainMisconfigured(
-                f"the key file {self._path}: {name} is no whole number from 1 to the {len(held)} it holds"
-            )
+            raise ChainMisconfigured(f"{self._source}: {name} is no whole number from 1 to the {len(held)} it holds")
         return {index: held[index] for index in sorted(held)[:threshold]}
 
     def _check(self, account: str) -> None:
@@ -113,6 +108,29 @@ class KeyFileSigner:
             credential: {index: key.sign(digest).signature for index, key in keys.items()}
             for credential, keys in self._keys.items()
         }
+
+
+class KeyFileSigner(KeySigner):
+    """KeySigner of a file, read once, at construction; ChainMisconfigured where it cannot be read."""
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ChainMisconfigured(f"the key file {path} cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise ChainMisconfigured(f"the key file {path} is not JSON") from None
+        super().__init__(text, f"the key file {path}")
+
+
+class KeyEnvironmentSigner(KeySigner):
+    """KeySigner of an environment variable; ChainMisconfigured where it is not set."""
+
+    def __init__(self, variable: str) -> None:
+        text = os.environ.get(variable)
+        if not text:
+            raise ChainMisconfigured(f"the environment variable {variable} holds no keys")
+        super().__init__(text, f"the environment variable {variable}")
 
 
 def _index(text: str) -> int:
