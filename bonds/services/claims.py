@@ -314,15 +314,5 @@ def _sign(wallet: Wallet, bond: Bond, entries: Sequence[ClaimEntry], reading: _R
         sequence_number=lane.take_number(wallet, reading.next_sequence_number),
         expires_at=reading.head.time.replace(microsecond=0) + timedelta(seconds=settings.PAYMENT_EXPIRY_SECONDS),
     )
-    tx = ChainTransaction.objects.create(
-        wallet=wallet,
-        run=entries[0].batch_id,
-        sequence_number=signed.sequence_number,
-        transaction_hash=signed.transaction_hash,
-        raw=signed.raw,
-        energy=signed.energy,
-        expires_at=signed.expires_at,
-        registry_block_hash=reading.head.block_hash,
-        registry_block_time=reading.head.time,
-    )
+    tx = lane.store(wallet, entries[0].batch_id, signed, reading.head)
     ClaimEntry.objects.filter(pk__in=[entry.pk for entry in entries]).update(status=ClaimStatus.SIGNED, transaction=tx)

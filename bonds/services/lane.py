@@ -6,10 +6,11 @@ are sent as they were stored; a number is used again only when every attempt on 
 
 import logging
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db.models import Count, Q
 
-from bonds.chain.gateway import ChainGateway, Hint, Stage
+from bonds.chain.gateway import ChainGateway, Head, Hint, SignedTransaction, Stage
 from bonds.models import OPEN_TRANSACTION, ChainTransaction, TransactionStatus, Wallet
 from bonds.services import locks, settlement
 from jobs.service import JobContext
@@ -51,6 +52,21 @@ def take_number(wallet: Wallet, next_on_chain: int) -> int:
     wallet.next_sequence_number = number + 1
     wallet.save(update_fields=["next_sequence_number"])
     return number
+
+
+def store(wallet: Wallet, run: UUID, signed: SignedTransaction, head: Head) -> ChainTransaction:
+    """Keep what was signed, as it will be sent. `head`: the final block that everything read before the signature was read at."""
+    return ChainTransaction.objects.create(
+        wallet=wallet,
+        run=run,
+        sequence_number=signed.sequence_number,
+        transaction_hash=signed.transaction_hash,
+        raw=signed.raw,
+        energy=signed.energy,
+        expires_at=signed.expires_at,
+        registry_block_hash=head.block_hash,
+        registry_block_time=head.time,
+    )
 
 
 # --- what is lost ----------------------------------------------------------------------------------------------------

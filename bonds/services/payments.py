@@ -331,17 +331,7 @@ def _sign(wallet: Wallet, payable: Sequence[Payment], reading: _Reading, chain: 
 
 
 def _store(wallet: Wallet, payable: Sequence[Payment], signed: SignedTransaction, reading: _Reading) -> None:
-    tx = ChainTransaction.objects.create(
-        wallet=wallet,
-        run=payable[0].run,
-        sequence_number=signed.sequence_number,
-        transaction_hash=signed.transaction_hash,
-        raw=signed.raw,
-        energy=signed.energy,
-        expires_at=signed.expires_at,
-        registry_block_hash=reading.head.block_hash,
-        registry_block_time=reading.head.time,
-    )
+    tx = lane.store(wallet, payable[0].run, signed, reading.head)
     PaymentAttempt.objects.bulk_create(
         PaymentAttempt(payment=payment, transaction=tx, position=index) for index, payment in enumerate(payable)
     )
