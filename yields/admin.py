@@ -364,7 +364,7 @@ def _rows(run: YieldDistribution, page: Page[YieldPayment]) -> list[dict[str, An
             "holder": line.holder,
             "tokens": amounts.plain_units(int(line.bond_tokens_held_raw), run.terms["token_decimals"]),
             "amount": amounts.units_text(int(line.amount_units), run.terms["plt_decimals"]),
-            "status": progress.payment_status(line.payment),
+            "status": progress.payment_status(line),
             "reason": (line.payment.get_hold_reason_display() or line.payment.review_reason) if line.payment else "",
             "transaction_hash": progress.transaction_hash(line),
         }

@@ -179,7 +179,7 @@ class LineSerializer(serializers.Serializer[Any]):
         return amounts.units_text(int(line.amount_units), line.run.terms["plt_decimals"])
 
     def get_status(self, line: YieldPayment) -> str:
-        return progress.shown_payment_status(line.payment)
+        return progress.shown_payment_status(line)
 
     def get_hold_reason(self, line: YieldPayment) -> str:
         return line.payment.hold_reason if line.payment else ""

@@ -26,6 +26,7 @@ SHOWN_PAYMENT_STATUS: dict[str, str] = {
     PaymentStatus.WRITTEN_OFF: "cancelled",
 }
 NOTHING_DUE = "nothing_due"
+COMPUTED = "computed"  # not planned yet: nothing is owed before the plan is made
 AWAITING_FINALITY = "waiting for finality"
 
 
@@ -130,14 +131,18 @@ def lines_of_bond(bond_metadata_id: UUID) -> QuerySet[YieldPayment]:
     return _with_hash(rows).order_by("-run__created_at", "run", "position")
 
 
-def payment_status(payment: Payment | None) -> str:
-    """The payment's own status; a line that owes nothing says so."""
-    return NOTHING_DUE if payment is None else payment.status
+def payment_status(line: YieldPayment) -> str:
+    """The payment's own status; a line that owes nothing says so, and one that owes something is computed before it is planned."""
+    if line.payment is not None:
+        return line.payment.status
+    return COMPUTED if line.amount_units else NOTHING_DUE
 
 
-def shown_payment_status(payment: Payment | None) -> str:
+def shown_payment_status(line: YieldPayment) -> str:
     """scheduled, processing, completed, failed or cancelled; a line that owes nothing has nothing left to do."""
-    return "completed" if payment is None else SHOWN_PAYMENT_STATUS[payment.status]
+    if line.payment is not None:
+        return SHOWN_PAYMENT_STATUS[line.payment.status]
+    return "scheduled" if line.amount_units else "completed"
 
 
 def transaction_hash(line: YieldPayment) -> str:

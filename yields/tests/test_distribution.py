@@ -167,6 +167,18 @@ def test_every_holder_gets_a_line_with_its_breakdown_but_excluded_ones(run, chai
     assert lines[A].calculation_details["residual"] == "33/36500000"
 
 
+def test_what_is_computed_and_not_planned_yet_is_not_called_done(run, chain):
+    turn(chain), turn(chain)
+    lines = {line.holder: line for line in YieldPayment.objects.all()}
+    assert not Payment.objects.exists()
+    assert {holder: progress.payment_status(line) for holder, line in lines.items()} == {
+        A: "computed", B: "computed", C: "nothing_due", CONTRACT: "computed",
+    }  # fmt: skip
+    assert {holder: progress.shown_payment_status(line) for holder, line in lines.items()} == {
+        A: "scheduled", B: "scheduled", C: "completed", CONTRACT: "scheduled",
+    }  # fmt: skip
+
+
 def test_the_plan_owes_what_was_computed_and_its_hash_covers_every_line(run, chain):
     turn(chain), turn(chain), turn(chain)
     assert state(run) == "executing"
