@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from bonds.models import Payment, PaymentAttempt, PaymentStatus
+from bonds.models import PaymentAttempt, PaymentStatus
 from bonds.services.totals import RunTotals, totals
 from jobs.models import Job
 from jobs.states import Status
