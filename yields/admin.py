@@ -22,6 +22,7 @@ from bonds.chain.gateway import ChainError
 from bonds.errors import DomainError
 from bonds.models import Bond, PaymentStatus
 from bonds.models.run import RunStatus
+from bonds.services import investments
 from yields.models import YieldConfig, YieldDistribution, YieldPayment
 from yields.services import amounts, configs, frozen_terms, progress, runs, steering
 from yields.services.coupon_rules import CouponInput
@@ -178,7 +179,8 @@ class YieldConfigAdmin(admin.ModelAdmin):
         status = 200
         if request.method == "POST":
             try:
-                run = runs.start(config.pk, actor=cast("User", request.user))
+                reason = request.POST.get("unclaimed_reason", "")
+                run = runs.start(config.pk, actor=cast("User", request.user), unclaimed_reason=reason)
             except DomainError as error:
                 messages.error(request, error.message)
                 status = error.status
@@ -208,6 +210,7 @@ def _trigger_context(config: YieldConfig) -> dict[str, Any]:
         "terms": frozen_terms.freeze(config),
         "rate": "" if config.coupon_rate is None else amounts.percent(config.coupon_rate),
         "record_at": configs.record_moment(config),
+        "unclaimed": investments.unsettled_count(config.bond),
     }
     try:
         estimate = runs.estimate_now(config)

@@ -232,17 +232,31 @@ class ConfigView(StaffView):
         return Response(UpdatedSerializer(answer).data)
 
 
+class TriggerSerializer(serializers.Serializer[Any]):
+    """`unclaimed_reason`: only needed where investors have not claimed their post-sale tokens yet."""
+
+    unclaimed_reason = serializers.CharField(
+        max_length=runs.REASON_AT_MOST, required=False, allow_blank=True, default=""
+    )
+
+
 class TriggerView(StaffView):
     needs: ClassVar = {"POST": "yields.trigger_yielddistribution"}
 
     @extend_schema(
-        operation_id="yields_trigger", request=None, responses={202: InitiatedSerializer}, parameters=[IDEMPOTENCY_KEY]
+        operation_id="yields_trigger",
+        request=TriggerSerializer,
+        responses={202: InitiatedSerializer},
+        parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request, yield_config_id: UUID) -> Response:
         """Start paying this coupon. Refused before the yield time and while another run covers the period (409)."""
 
         def act() -> tuple[int, dict[str, Any]]:
-            run = runs.start(yield_config_id, actor=_person(request))
+            asked = TriggerSerializer(data=request.data)
+            asked.is_valid(raise_exception=True)
+            reason = asked.validated_data["unclaimed_reason"]
+            run = runs.start(yield_config_id, actor=_person(request), unclaimed_reason=reason)
             answer = {
                 "distribution_job_id": run.pk,
                 "total_recipients": run.expected_recipients,

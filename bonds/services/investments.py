@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from bonds.chain.gateway import Block, Contract, FundEvent
 from bonds.models import Bond, BondInvestor, InvestmentKind, InvestmentRecord
@@ -15,6 +15,20 @@ _TOTALS = {
     InvestmentKind.CLAIM: ("claimed_security_raw", "claimed_currency_raw"),
     InvestmentKind.REFUND: ("refunded_security_raw", "refunded_currency_raw"),
 }
+
+
+def unsettled_count(bond: Bond) -> int:
+    """Investors, as the fund's events spell them, who have put in more than was claimed or refunded: their post-sale lots do not exist."""
+    added = Q(kind=InvestmentKind.INVEST)
+    sums = (
+        InvestmentRecord.objects.filter(bond=bond)
+        .values("investor", "token_contract_index", "token_contract_subindex", "token_id")
+        .annotate(
+            invested=Sum("security_amount_raw", filter=added, default=0),
+            settled=Sum("security_amount_raw", filter=~added, default=0),
+        )
+    )
+    return len({row["investor"] for row in sums if row["invested"] > row["settled"]})
 
 
 # --- by the listener, inside the block's transaction -------------------------------------------------------------------

@@ -14,9 +14,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from bonds.chain.concordium import addresses
-from bonds.errors import Conflict, DomainError
+from bonds.errors import Conflict, DomainError, Invalid
 from bonds.models import BondStatus, Holding
 from bonds.models.run import TERMINAL, TRANSITIONS, RunStatus
+from bonds.services import audit, investments
 from jobs import queue
 from yields.calculations import CalculationError, round_units
 from yields.models import YieldConfig, YieldDistribution
@@ -42,25 +43,53 @@ class Estimate:
     contract_holders: int
 
 
+REASON_AT_MOST = 2000
+
+
 def start(
-    config_id: UUID, *, actor: AbstractBaseUser, clock: Callable[[], datetime] = timezone.now
+    config_id: UUID,
+    *,
+    actor: AbstractBaseUser,
+    clock: Callable[[], datetime] = timezone.now,
+    unclaimed_reason: str = "",
 ) -> YieldDistribution:
     """Create the run of a config and enqueue its orchestrator, in one transaction. The run is `scheduled` until a worker takes it.
 
-    Raises NotFound for an unknown config and Conflict (bond_not_success, config_superseded, too_early, run_exists, estimate_impossible);
+    `unclaimed_reason`: why the run may start although investors have not claimed their post-sale tokens yet, who will not be paid; kept
+    in the audit log. Raises NotFound for an unknown config, Invalid (a reason too long) and Conflict (bond_not_success, config_superseded,
+    too_early, run_exists, estimate_impossible, unclaimed_presale);
     then nothing is stored and nothing enqueued. Not idempotent: a second call finds the first run.
     """
+    unclaimed_reason = unclaimed_reason.strip()
+    if len(unclaimed_reason) > REASON_AT_MOST:
+        raise Invalid(f"a reason of at most {REASON_AT_MOST} characters", field="unclaimed_reason")
     with transaction.atomic():
         config = configs.lock(config_id)
         refusal = why_not(config, clock())
         if refusal is not None:
             raise refusal
+        unclaimed = investments.unsettled_count(config.bond)
+        if unclaimed and not unclaimed_reason:
+            raise Conflict(
+                f"{unclaimed} investors of {config.bond.name} have not claimed their tokens and would not be paid: "
+                "claim first, or say why it may start all the same",
+                code="unclaimed_presale",
+                field="unclaimed_reason",
+            )
         terms = frozen_terms.freeze(config)
         estimate = estimate_now(config)
         run = _create(config, terms, estimate, actor)
         job = queue.enqueue(ORCHESTRATOR, {"run": str(run.pk)}, unique_key=f"{ORCHESTRATOR}:{run.pk}")
         run.job = job.pk
         run.save(update_fields=["job"])
+        audit.record(
+            chain=audit.of_run(run.pk),
+            actor=actor.get_username(),
+            act="run started",
+            subject=f"yield distribution {run.pk}",
+            reason=unclaimed_reason if unclaimed else "",
+            after={"terms_hash": run.terms_hash, "unclaimed_investors": unclaimed},
+        )
         return run
 
 

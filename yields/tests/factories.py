@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.db.models import F
 
-from bonds.models import Bond, Holding, LotChange, Snapshot, SnapshotLot
+from bonds.models import Bond, Holding, InvestmentRecord, LotChange, Snapshot, SnapshotLot
 from bonds.tests import factories
 from yields.models import YieldConfig, YieldDistribution, YieldPayment
 from yields.services.coupon_rules import CouponInput
@@ -142,6 +142,25 @@ def mint(bond: Bond, holder: str, amount: int, token_id: int = JAN_1) -> LotChan
         recipient=holder,
         block_height=5,
         block_time=datetime(2026, 1, 2, tzinfo=UTC),
+        transaction_hash=uuid.uuid4().hex * 2,
+        event_index=0,
+    )
+
+
+def invested(bond: Bond, investor: str, amount: int, kind: str = "invest") -> None:
+    """What a fund's event left in the books."""
+    InvestmentRecord.objects.create(
+        bond=bond,
+        kind=kind,
+        investor=investor,
+        token_contract_index=bond.postsale_contract_index,
+        token_contract_subindex=0,
+        token_id=JAN_1,
+        security_amount_raw=amount,
+        currency_amount_raw=amount,
+        block_height=3,
+        block_hash="aa" * 32,
+        block_time=RECORD_AT,
         transaction_hash=uuid.uuid4().hex * 2,
         event_index=0,
     )

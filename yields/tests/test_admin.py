@@ -164,6 +164,16 @@ def test_confirming_starts_the_run(console, config, user):
     assert (run.status, run.triggered_by, Job.objects.get().payload) == ("scheduled", user, {"run": str(run.pk)})
 
 
+def test_unclaimed_investments_ask_for_a_reason(console, bond, config):
+    factories.invested(bond, "A", 10)
+    page = text(console.get(trigger_url(config)))
+    assert "1 investor has not claimed their tokens" in page
+    refused = console.post(trigger_url(config))
+    assert (refused.status_code, YieldDistribution.objects.count()) == (409, 0)
+    assert console.post(trigger_url(config), {"unclaimed_reason": "in court"}).status_code == 302
+    assert YieldDistribution.objects.count() == 1
+
+
 def test_confirming_twice_starts_one_run(console, config):
     console.post(trigger_url(config))
     again = console.post(trigger_url(config))

@@ -135,6 +135,16 @@ def test_another_key_while_a_run_is_live_is_refused_with_its_id(client, config):
     assert not IdempotencyKey.objects.filter(pk="coupon-2").exists()
 
 
+def test_a_trigger_over_unclaimed_investments_needs_a_reason(client, bond, config):
+    factories.invested(bond, "A", 10)
+    url = f"/admin/yields/{config.pk}/trigger"
+    refused = client.post(url)
+    assert (refused.status_code, refused.json()["code"]) == (409, "unclaimed_presale")
+    assert YieldDistribution.objects.count() == 0
+    started = client.post(url, {"unclaimed_reason": "in court"}, content_type="application/json")
+    assert started.status_code == 202
+
+
 def test_a_trigger_of_an_unknown_config_is_not_found(client):
     refused = client.post(f"/admin/yields/{uuid.uuid4()}/trigger")
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")

@@ -8,7 +8,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from bonds.errors import Conflict, NotFound
+from bonds.errors import Conflict, Invalid, NotFound
+from bonds.models import AuditEntry
 from bonds.models.run import TRANSITIONS, RunStatus
 from jobs.models import Job
 from yields.models import YieldDistribution
@@ -90,6 +91,37 @@ def test_the_estimate_of_a_variable_coupon_divides_by_the_whole_supply(bond, act
     run = runs.start(config.pk, actor=actor, clock=at_yield_time)
     # 1000 USD are 500 EUR, 5 a token of 100; 10 % of it for 10 tokens
     assert int(run.expected_units) == 5_000_000
+
+
+def test_starting_is_in_the_runs_audit_log(config, actor):
+    run = runs.start(config.pk, actor=actor, clock=at_yield_time)
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.chain, entry.actor, entry.act) == (f"run:{run.pk}", actor.username, "run started")
+    assert entry.after == {"terms_hash": run.terms_hash, "unclaimed_investors": 0}
+
+
+def test_unclaimed_investments_hinder_the_start_until_a_person_says_why_not(config, actor):
+    factories.invested(config.bond, "A", 10)
+    factories.invested(config.bond, "A", 10, "claim")
+    factories.invested(config.bond, "B", 5)
+    factories.invested(config.bond, "C", 5)
+    factories.invested(config.bond, "C", 3, "claim")
+    refusal = refusal_of(config.pk, actor)
+    assert (refusal.status, refusal.code, refusal.field) == (409, "unclaimed_presale", "unclaimed_reason")
+    assert "2 investors" in refusal.message
+    with pytest.raises(Invalid):
+        runs.start(config.pk, actor=actor, clock=at_yield_time, unclaimed_reason="x" * 2001)
+    assert not AuditEntry.objects.exists()
+    runs.start(config.pk, actor=actor, clock=at_yield_time, unclaimed_reason="they are in court")
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.reason, entry.after["unclaimed_investors"]) == ("they are in court", 2)
+
+
+def test_settled_investments_hinder_nobody_and_a_reason_nobody_needed_is_not_kept(config, actor):
+    factories.invested(config.bond, "A", 10)
+    factories.invested(config.bond, "A", 10, "refund")
+    runs.start(config.pk, actor=actor, clock=at_yield_time, unclaimed_reason="just in case")
+    assert AuditEntry.objects.get().reason == ""
 
 
 def refusal_of(config_id, actor, clock=at_yield_time):
