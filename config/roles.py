@@ -15,6 +15,7 @@ ACTS: dict[str, tuple[str, ...]] = {
         "yields.change_yieldconfig",
         "yields.trigger_yielddistribution",
         "yields.steer_yielddistribution",
+        "yields.cancel_yielddistribution",
         "maturity.trigger_maturityrun",
         "bonds.start_claimbatch",
     ),

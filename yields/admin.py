@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from bonds.chain.gateway import ChainError
 from bonds.errors import DomainError
 from bonds.models import Bond, PaymentStatus
-from bonds.models.run import RunStatus
+from bonds.models.run import TERMINAL, RunStatus
 from bonds.services import investments
 from yields.models import YieldConfig, YieldDistribution, YieldPayment
 from yields.services import amounts, configs, frozen_terms, progress, runs, steering
@@ -30,10 +30,16 @@ from yields.services.coupon_rules import CouponInput
 LINES_PER_PAGE = 100
 TRIGGER_PERMISSION = "yields.trigger_yielddistribution"
 STEER_PERMISSION = "yields.steer_yielddistribution"
-_STEER = {"pause": steering.pause, "resume": steering.resume}
+CANCEL_PERMISSION = "yields.cancel_yielddistribution"
+_STEER = {
+    "pause": (steering.pause, STEER_PERMISSION),
+    "resume": (steering.resume, STEER_PERMISSION),
+    "cancel": (steering.cancel, CANCEL_PERMISSION),
+}
 _STEERED = {
     "pause": "Paused: nothing more is signed; what is on its way finishes.",
     "resume": "The run goes on.",
+    "cancel": "Cancelled what was not signed; what is on its way finishes first.",
 }
 
 
@@ -289,9 +295,9 @@ class YieldDistributionAdmin(admin.ModelAdmin):
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
         if run is not None:
-            steering_act = _steering_act(run) if request.user.has_perm(STEER_PERMISSION) else ""
+            acts = [act for act in _possible_acts(run) if request.user.has_perm(_STEER[act][1])]
             context = {"title": str(run), **_progress_context(run), **_lines_context(request, run)}
-            context["steering_act"] = steering_act
+            context["steering_acts"] = acts
             extra_context = {**(extra_context or {}), **context}
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -302,11 +308,11 @@ class YieldDistributionAdmin(admin.ModelAdmin):
 
     def steer_view(self, request: HttpRequest, run_id: UUID, act: str) -> HttpResponse:
         """Pause or resume the run; a refusal is shown on its page, and nothing was changed."""
-        if request.method != "POST" or act not in _STEER or not request.user.has_perm(STEER_PERMISSION):
+        if request.method != "POST" or act not in _STEER or not request.user.has_perm(_STEER[act][1]):
             raise PermissionDenied
         run = self._viewable(request, run_id)
         try:
-            _STEER[act](run.pk, actor=cast("User", request.user), reason=request.POST.get("reason", ""))
+            _STEER[act][0](run.pk, actor=cast("User", request.user), reason=request.POST.get("reason", ""))
         except DomainError as error:
             messages.error(request, error.message)
         else:
@@ -326,9 +332,11 @@ class YieldDistributionAdmin(admin.ModelAdmin):
         )
 
 
-def _steering_act(run: YieldDistribution) -> str:
-    """What a person may do to the run as it stands; "" for nothing."""
-    return {RunStatus.EXECUTING: "pause", RunStatus.PAUSED: "resume"}.get(RunStatus(run.status), "")
+def _possible_acts(run: YieldDistribution) -> list[str]:
+    """What a person may do to the run as it stands."""
+    if run.status in TERMINAL or run.cancel_requested_at:
+        return []
+    return [*{RunStatus.EXECUTING: ["pause"], RunStatus.PAUSED: ["resume"]}.get(RunStatus(run.status), []), "cancel"]
 
 
 def _progress_context(run: YieldDistribution) -> dict[str, Any]:

@@ -315,6 +315,16 @@ class ResumeView(SteerView):
         return self.steer(request, distribution_job_id)
 
 
+class CancelView(SteerView):
+    needs: ClassVar = {"POST": "yields.cancel_yielddistribution"}
+    act = staticmethod(steering.cancel)
+
+    @extend_schema(operation_id="yields_cancel", request=SteerSerializer, responses=DistributionSerializer)
+    def post(self, request: Request, distribution_job_id: UUID) -> Response:
+        """Cancel what is not signed; what is signed finishes first. 409 for a run that has ended, and while payments need review."""
+        return self.steer(request, distribution_job_id)
+
+
 class BondConfigsView(StaffView):
     needs: ClassVar = {"GET": "yields.view_yieldconfig"}
 

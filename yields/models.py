@@ -225,6 +225,9 @@ class YieldDistribution(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
     error_message = models.TextField(blank=True)
     wait_reason = models.TextField(blank=True)
+    cancel_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="from then on nothing is signed; what was signed finishes first"
+    )
 
     class Meta:
         db_table = "yield_distribution_jobs"
@@ -232,6 +235,7 @@ class YieldDistribution(models.Model):
         permissions = [
             ("trigger_yielddistribution", "Can start a yield distribution (moves money)"),
             ("steer_yielddistribution", "Can pause and resume a yield distribution"),
+            ("cancel_yielddistribution", "Can cancel a yield distribution"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -84,9 +84,12 @@ def _calculate(job: Job, context: JobContext) -> Outcome:
 
 def _pay(job: Job, context: JobContext) -> Outcome:
     first, last = _range(job.payload)
-    progress = payments.pay_batch(
-        run=_run(job.payload).pk, first=first, last=last, context=context, holds_back=steering.holds_back
-    )
+    run = _run(job.payload)
+    progress = payments.pay_batch(run=run.pk, first=first, last=last, context=context, holds_back=steering.holds_back)
+    if progress.open_count and run.cancel_requested_at:
+        with context.fenced():
+            if steering.go_on_cancelling(run.pk):
+                return Done("the run is cancelled")
     if progress.open_count:
         return Snooze(POLL, progress.waiting_for or AWAITING_FINALITY)
     return Done(f"{progress.review_count} need review" if progress.review_count else "")

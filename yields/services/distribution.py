@@ -22,7 +22,7 @@ from jobs.service import Done, Fail, JobContext, Outcome, Snooze, WaitForChildre
 from jobs.states import Status
 from yields.calculations import EPOCH
 from yields.models import YieldDistribution
-from yields.services import amounts, calculation, plan, runs
+from yields.services import amounts, calculation, plan, runs, steering
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,10 @@ def advance(run_id: UUID, *, job: Job, context: JobContext) -> Outcome:
     run = YieldDistribution.objects.select_related("bond__wallet", "config", "snapshot").get(pk=run_id)
     if run.status in TERMINAL:
         return Done(f"the run is {run.status}")
+    if run.cancel_requested_at:
+        with context.fenced():
+            closed = steering.go_on_cancelling(run.pk)
+        return Done("the run is cancelled") if closed else Snooze(LOOK_AGAIN, "what is signed finishes first")
     if run.status == RunStatus.PAUSED:
         return Snooze(WAIT_WHILE_PAUSED, "the run is paused")
     try:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from bonds.models import PaymentAttempt, PaymentStatus
+from bonds.models.run import RunStatus
 from bonds.services.totals import RunTotals, totals
 from jobs.models import Job
 from jobs.states import Status
@@ -26,6 +27,7 @@ SHOWN_PAYMENT_STATUS: dict[str, str] = {
     PaymentStatus.WRITTEN_OFF: "cancelled",
 }
 NOTHING_DUE = "nothing_due"
+PAID_BEFORE = "paid_before"  # by an earlier run for the period that was cancelled
 COMPUTED = "computed"  # not planned yet: nothing is owed before the plan is made
 AWAITING_FINALITY = "waiting for finality"
 
@@ -122,7 +124,7 @@ class Progress:
 
 def lines_of_run(run_id: UUID) -> QuerySet[YieldPayment]:
     """The run's lines in order, each with its payment and, as `transaction_hash`, the hash of what carries it (None without)."""
-    return _with_hash(YieldPayment.objects.filter(run=run_id)).order_by("position")
+    return _with_hash(YieldPayment.objects.filter(run=run_id).select_related("run")).order_by("position")
 
 
 def lines_of_bond(bond_metadata_id: UUID) -> QuerySet[YieldPayment]:
@@ -132,17 +134,21 @@ def lines_of_bond(bond_metadata_id: UUID) -> QuerySet[YieldPayment]:
 
 
 def payment_status(line: YieldPayment) -> str:
-    """The payment's own status; a line that owes nothing says so, and one that owes something is computed before it is planned."""
+    """The payment's own status. A line without one owes nothing, is computed and not planned yet, or was paid by an earlier run."""
     if line.payment is not None:
         return line.payment.status
-    return COMPUTED if line.amount_units else NOTHING_DUE
+    if not line.amount_units:
+        return NOTHING_DUE
+    return PAID_BEFORE if line.run.plan_hash else COMPUTED
 
 
 def shown_payment_status(line: YieldPayment) -> str:
     """scheduled, processing, completed, failed or cancelled; a line that owes nothing has nothing left to do."""
     if line.payment is not None:
         return SHOWN_PAYMENT_STATUS[line.payment.status]
-    return "scheduled" if line.amount_units else "completed"
+    if line.amount_units and not line.run.plan_hash:
+        return "cancelled" if line.run.status == RunStatus.CANCELLED else "scheduled"
+    return "completed"
 
 
 def transaction_hash(line: YieldPayment) -> str:

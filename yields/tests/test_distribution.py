@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.service import Done, Fail, Snooze, WaitForChildren
 from yields.calculations import EPOCH
 from yields.models import YieldDistribution, YieldPayment
-from yields.services import calculation, distribution, plan, progress, runs
+from yields.services import calculation, distribution, plan, progress, runs, steering
 from yields.tests import factories
 from yields.tests.worker import turn, turns, wake
 
@@ -165,6 +165,51 @@ def test_every_holder_gets_a_line_with_its_breakdown_but_excluded_ones(run, chai
     assert (second["token_id"], second["mint_date"], second["holding_period_days"]) == ("20544", "2026-04-01", 91)
     assert lines[A].calculation_details["exact"] == "19010/73"
     assert lines[A].calculation_details["residual"] == "33/36500000"
+
+
+def test_a_later_run_pays_only_those_whom_a_cancelled_one_did_not(run, chain):
+    turns(chain)
+    first = Payment.objects.get(run=run.pk, holder=A)
+    assert pay(run, holder=A) == 1
+    steering.cancel(run.pk, actor=run.triggered_by, reason="the rest later")
+    assert state(run) == "cancelled"
+    wake("yield_payment"), wake("yield_distribution"), turns(chain)
+    again = runs.start(run.config_id, actor=run.triggered_by, clock=lambda: factories.YIELD_TIME)
+    turns(chain)
+    again.refresh_from_db()
+    assert {p.holder: int(p.amount_units) for p in Payment.objects.filter(run=again.pk)} == {
+        B: UNITS[B],
+        CONTRACT: UNITS[CONTRACT],
+    }
+    assert (again.total_recipients, int(again.total_units)) == (2, UNITS[B] + UNITS[CONTRACT])
+    assert again.plan_hash != run.plan_hash
+    lines = {line.holder: progress.payment_status(line) for line in progress.lines_of_run(again.pk)}
+    assert lines == {A: "paid_before", B: "ready", C: "nothing_due", CONTRACT: "held"}
+    pay(again)
+    wake("yield_payment"), wake("yield_distribution"), turns(chain)
+    assert state(again) == "completed"
+    paid = Payment.objects.filter(status="paid").order_by("holder").values_list("holder", "amount_units")
+    assert [(holder, int(units)) for holder, units in paid] == [(A, UNITS[A]), (B, UNITS[B])]
+    assert Payment.objects.get(pk=first.pk).status == "paid"
+
+
+def test_a_run_cancelled_while_payments_are_out_closes_when_they_are_final(run, chain):
+    turns(chain)
+    Payment.objects.filter(run=run.pk, holder=A).update(status="submitted")
+    steering.cancel(run.pk, actor=run.triggered_by, reason="stop")
+    assert state(run) == "executing"
+    wake("yield_distribution"), turns(chain)
+    assert state(run) == "executing"
+    proof = factories.transaction(run.bond.wallet, run=run.pk, sequence_number=ChainNumber.next())
+    Payment.objects.filter(run=run.pk, holder=A).update(status="paid", paid_at=HEAD.time, paid_by=proof)
+    wake("yield_payment"), wake("yield_distribution"), turns(chain)
+    wake("yield_distribution"), turns(chain)
+    assert state(run) == "cancelled"
+    assert set(Payment.objects.values_list("holder", "status")) == {
+        (A, "paid"),
+        (B, "cancelled"),
+        (CONTRACT, "cancelled"),
+    }
 
 
 def test_what_is_computed_and_not_planned_yet_is_not_called_done(run, chain):

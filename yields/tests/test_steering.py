@@ -8,8 +8,8 @@ from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.urls import reverse
 
-from bonds.errors import Invalid, NotFound
-from bonds.models import AuditEntry
+from bonds.errors import Conflict, Invalid, NotFound
+from bonds.models import AuditEntry, Payment
 from bonds.services import audit
 from bonds.tests import factories as bonds_factories
 from jobs.tests.clusters import wait_for
@@ -106,6 +106,89 @@ def somebody_waits_for_a_lock() -> bool:
         return cursor.fetchone()[0]
 
 
+# --- cancelling ----------------------------------------------------------------------------------------------------
+def pay(run, status: str, **fields):
+    return bonds_factories.payment(run.bond, run=run.pk, status=status, **fields)
+
+
+def statuses(run) -> list[str]:
+    return list(Payment.objects.filter(run=run.pk).order_by("position").values_list("status", flat=True))
+
+
+@pytest.mark.parametrize("status", ["scheduled", "executing", "paused", "insufficient_liquidity", "needs_attention"])
+def test_a_run_with_nothing_signed_is_cancelled_at_once(run, anna, status):
+    YieldDistribution.objects.update(status=status, wait_reason="money", error_message="a person looks")
+    pay(run, "planned", position=1)
+    pay(run, "ready", position=2)
+    pay(run, "held", position=3, hold_reason="not_whitelisted", held_at=run.created_at)
+    cancelled = steering.cancel(run.pk, actor=anna, reason="wrong rate")
+    assert (cancelled.status, statuses(run)) == ("cancelled", ["cancelled"] * 3)
+    assert cancelled.completed_at is not None
+    (entry,) = AuditEntry.objects.filter(chain=audit.of_run(run.pk))
+    assert (entry.act, entry.reason, entry.before) == ("run cancelled", "wrong rate", {"status": status})
+    assert entry.after == {"cancelled_payments": 3}
+
+
+def test_what_is_signed_finishes_first_and_nothing_more_is_signed(run, anna):
+    signed, ready = pay(run, "signed", position=1), pay(run, "ready", position=2)
+    assert steering.cancel(run.pk, actor=anna, reason="wrong rate").status == "executing"
+    assert statuses(run) == ["signed", "cancelled"]
+    with transaction.atomic():
+        assert steering.holds_back(run.pk) == "the run is being cancelled"
+        assert not steering.go_on_cancelling(run.pk)
+    Payment.objects.filter(pk=signed.pk).update(status="ready")  # rejected, or proven dead
+    with transaction.atomic():
+        assert steering.go_on_cancelling(run.pk)
+    run.refresh_from_db()
+    assert (run.status, statuses(run)) == ("cancelled", ["cancelled", "cancelled"])
+    assert ready.pk
+
+
+def test_a_run_that_is_being_cancelled_is_neither_paused_nor_cancelled_again(run, anna):
+    pay(run, "submitted")
+    steering.cancel(run.pk, actor=anna, reason="wrong rate")
+    before = everything()
+    for act in (steering.pause, steering.resume, steering.cancel):
+        with pytest.raises(runs.TransitionRefused):
+            act(run.pk, actor=anna, reason="r")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_a_run_that_has_ended_is_not_cancelled(run, anna, status):
+    plan = {
+        "plan_hash": "aa",
+        "exact_liability": "0/1",
+        "rounding_residual": "0/1",
+        "total_recipients": 0,
+        "total_units": 0,
+    }
+    frozen = factories.snapshot(run.bond)
+    YieldDistribution.objects.update(status=status, completed_at=run.created_at, snapshot=frozen, **plan)
+    before = everything()
+    with pytest.raises(runs.TransitionRefused):
+        steering.cancel(run.pk, actor=anna, reason="r")
+    assert everything() == before
+
+
+def test_while_payments_need_review_nothing_is_cancelled(run, anna):
+    pay(run, "needs_review", position=1, review_reason="nobody knows")
+    pay(run, "ready", position=2)
+    before = [everything(), statuses(run)]
+    with pytest.raises(Conflict, match="1 payments need review first"):
+        steering.cancel(run.pk, actor=anna, reason="r")
+    assert [everything(), statuses(run)] == before
+
+
+@pytest.mark.parametrize("reason", ["", " \n", "x" * 2001])
+def test_without_a_reason_nothing_is_cancelled(run, anna, reason):
+    pay(run, "ready")
+    before = [everything(), statuses(run)]
+    with pytest.raises(Invalid):
+        steering.cancel(run.pk, actor=anna, reason=reason)
+    assert [everything(), statuses(run)] == before
+
+
 # --- console and API -----------------------------------------------------------------------------------------------
 def test_the_console_pauses_and_resumes(client, run, anna):
     client.force_login(anna)
@@ -135,6 +218,22 @@ def test_the_api_pauses_and_resumes_and_refuses_a_second_time(client, run, anna)
     assert AuditEntry.objects.count() == 2
 
 
+def test_the_console_and_the_api_cancel(client, run, anna):
+    anna.user_permissions.add(Permission.objects.get(codename="cancel_yielddistribution"))
+    client.force_login(anna)
+    pay(run, "submitted", position=1)
+    page = reverse("admin:yields_yielddistribution_change", args=[run.pk])
+    assert "Cancel the run" in client.get(page).text
+    shown = client.post(
+        reverse("admin:yields_distribution_steer", args=[run.pk, "cancel"]), {"reason": "rate"}, follow=True
+    )
+    assert "what is on its way finishes first" in shown.text
+    assert "Cancel the run" not in shown.text
+    assert post(client, run, "cancel").status_code == 409
+    YieldDistribution.objects.update(cancel_requested_at=None)
+    assert (post(client, run, "cancel").status_code, AuditEntry.objects.count()) == (200, 2)
+
+
 def test_without_the_permission_nothing_happens(client, run, anna):
     anna.user_permissions.remove(Permission.objects.get(codename="steer_yielddistribution"))
     client.force_login(anna)
@@ -144,6 +243,7 @@ def test_without_the_permission_nothing_happens(client, run, anna):
     assert client.post(steer, {"reason": "stop"}).status_code == 403
     assert client.get(steer).status_code == 403
     assert post(client, run, "pause").status_code == 403
+    assert post(client, run, "cancel").status_code == 403
     assert everything() == before
 
 
