@@ -1,6 +1,6 @@
 """Whatever happens to listeners while they read 2,000 blocks, the books end as if nothing had happened.
 
-The seed is printed: LISTENER_SEED=<number> plays the same history and the same misfortunes again.
+One seed gives one history and the same misfortunes: LISTENER_SEED=<number> plays others.
 """
 
 import os
@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]  # real commits, as the process makes them
 
+SEED = 20_261_125
 LENGTH = 2_000
 UNDISTURBED, DISTURBED = 30_000, 40_000
 TABLES = (
@@ -52,7 +53,7 @@ class Crasher:
     def __call__(self, execute, sql, params, many, context):
         if not self._is_here(sql):
             return execute(sql, params, many, context)
-        self.hit.update(f"{'before' if self.is_before else 'after'} {t}" for t in TABLES if _writes(sql, t))
+        self.hit.update(_name(table, self.is_before) for table in TABLES if _writes(sql, table))
         if not self.is_before:
             execute(sql, params, many, context)
         raise Crash
@@ -126,7 +127,7 @@ def read_undisturbed(seed):
 
 
 def test_crashes_rivals_and_repeated_blocks_leave_the_books_of_an_undisturbed_run(monkeypatch, capsys):
-    seed = int(os.environ.get("LISTENER_SEED", random.randrange(10**9)))
+    seed = int(os.environ.get("LISTENER_SEED", SEED))
     quiet_bond, chain = read_undisturbed(seed)
     bond = factories.bond_with_fund(DISTURBED, wallet=quiet_bond.wallet)
     given = Counter()
@@ -134,8 +135,11 @@ def test_crashes_rivals_and_repeated_blocks_leave_the_books_of_an_undisturbed_ru
     node = Repeating(generate(seed, LENGTH, number=DISTURBED), random.Random(seed + 2), given)
     _let_rivals_in(monkeypatch, node, rng, given)
 
+    # A point stays the next one until it was hit: a listener that a rival overtook ends without coming to it.
     points = [(table, is_before) for table in TABLES for is_before in (True, False)]
-    while not _try_to_finish(node, rng, given, *(points.pop() if points else ())):
+    while not _try_to_finish(node, rng, given, *(points[-1] if points else ())):
+        while points and given[_name(*points[-1])]:
+            points.pop()
         if rng.random() < 0.25:
             _restore_an_older_cursor(bond, rng, given)
 
@@ -145,8 +149,12 @@ def test_crashes_rivals_and_repeated_blocks_leave_the_books_of_an_undisturbed_ru
     assert books(bond)["jobs"] is True
     assert holdings(bond) == chain.ledgers[-1]
     assert LotChange.objects.filter(bond=bond, kind="recover").exists()
-    every = [f"{when} {table}" for table in TABLES for when in ("before", "after")]
+    every = [_name(table, is_before) for table in TABLES for is_before in (True, False)]
     assert [name for name in (*every, "again", "rival", "restored") if not given[name]] == []
+
+
+def _name(table, is_before):
+    return f"{'before' if is_before else 'after'} {table}"
 
 
 def _try_to_finish(node, rng, given, *point):
@@ -186,7 +194,7 @@ def _restore_an_older_cursor(bond, rng, given):
 
 
 def test_the_snapshot_of_any_earlier_block_is_what_the_chain_held_then():
-    seed = int(os.environ.get("LISTENER_SEED", random.randrange(10**9)))
+    seed = int(os.environ.get("LISTENER_SEED", SEED))
     print(f"seed {seed}")  # noqa: T201
     bond, chain = read_undisturbed(seed)
     staff = User.objects.create(username="staff")
